@@ -1,0 +1,107 @@
+# Holdfast: the same commands for people and for CI. `make help` lists them.
+#
+#   PYTHON=python3.13 VENV=.venv-3.13 make test-python      another interpreter, its own folder
+#   make test-python PYTEST_ARGS="tests/objects -k fork"    a part of the tests
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+PYTEST_ARGS ?= tests --ignore=tests/house
+SEED ?= 20240601
+KILLS ?= 10000
+
+BORDER := $(wildcard src/holdfast/*.pyx src/holdfast/*.pxd src/holdfast/*.pxi)
+CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
+
+.PHONY: help venv demo test check core model test-python compat compat-quick stress stress-quick \
+        bench package house lint types format clean
+
+help:  ## this list
+	@echo "Holdfast. Targets:"
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' \
+	  | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+# ---- the environment -----------------------------------------------------------------------------
+
+venv: $(VENV)/.native  ## the virtual environment with the package built in place
+
+$(VENV)/.tools: $(wildcard requirements/*.txt) scripts/make-venv scripts/apt-need pyproject.toml
+	@PYTHON="$(PYTHON)" scripts/make-venv tools "$(VENV)"
+
+$(VENV)/.native: $(VENV)/.tools setup.py $(BORDER) $(CORE)
+	@scripts/make-venv native "$(VENV)"
+
+# ---- what a visitor runs -------------------------------------------------------------------------
+
+demo: venv  ## the two programs, plain and under the guard, side by side
+	@$(RUN) examples/demo.py
+
+test:  ## everything that CI runs, on this interpreter
+	@scripts/stages "make test" check core model test-python package compat-quick stress-quick
+
+# ---- the parts of `make test` --------------------------------------------------------------------
+
+check: lint types house  ## linters, formatters, type checkers, house tests
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint src
+	@if [ -n "$(C_FILES)" ]; then set -x; $(BIN)/clang-format --dry-run -Werror $(C_FILES); fi
+
+types: venv
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(RUN)
+
+house: venv
+	$(RUN) -m pytest -q tests/house
+
+format: venv  ## rewrite Python and C files in the house's format
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+	@if [ -n "$(C_FILES)" ]; then $(BIN)/clang-format -i $(C_FILES); fi
+
+core:  ## the C core without Python: unit tests, ASan+UBSan, TSan, fuzzing
+	@scripts/apt-need cc:gcc
+	$(MAKE) -C tests/core
+
+model:  ## the model of the rules, and the mutants that must fail in it
+	@scripts/apt-need cc:gcc spin:spin
+	models/run
+
+test-python: venv  ## the Python tests
+	HOLDFAST_TEST_RUN=$$$$ $(RUN) -m pytest $(PYTEST_ARGS)
+
+package: venv  ## sdist and wheel, built, installed in a clean venv and tried there
+	@scripts/try-package $(RUN)
+
+compat: venv  ## CPython's own multiprocessing tests, with and without the guard
+	$(RUN) tests/compat/run.py
+
+compat-quick: venv
+	$(RUN) tests/compat/run.py --quick
+
+stress: venv  ## the kill campaign, KILLS=10000 SEED=...
+	$(RUN) tests/stress/run.py --kills $(KILLS) --seed $(SEED)
+
+stress-quick: venv
+	$(RUN) tests/stress/run.py --kills 200 --seed $(SEED)
+
+# ---- speed ---------------------------------------------------------------------------------------
+
+bench: venv  ## the benchmarks: table, JSON and SVG
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements/bench.txt
+	$(RUN) -m benchmarks
+
+clean:  ## remove everything that was built (not git's business: environments, objects, caches)
+	rm -rf .venv .venv-* build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+	rm -f src/holdfast/*.so
+	@if [ -f tests/core/Makefile ]; then $(MAKE) -C tests/core clean; fi
