@@ -1,0 +1,78 @@
+"""The nets of tests/conftest.py catch what they are for: each is thrown something on purpose."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import leftovers, watchdog
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(leftovers, "PATIENCE", 0.0)
+    return leftovers.snapshot()
+
+
+def test_nothing_left_is_nothing_said(impatient):
+    assert leftovers.remaining(impatient) == []
+
+
+def test_a_running_process_is_found_and_removed(impatient):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    assert f"process {child.pid}" in "".join(leftovers.remaining(impatient))
+    leftovers.remove(impatient)
+    child.wait()
+    assert leftovers.remaining(impatient) == []
+
+
+def test_a_zombie_is_found(impatient):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert f"process {pid}" in "".join(leftovers.remaining(impatient))
+    os.waitpid(pid, 0)
+
+
+def test_an_open_descriptor_is_found(impatient):
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    assert f"descriptor {descriptor} -> /dev/null" in "".join(leftovers.remaining(impatient))
+    os.close(descriptor)
+
+
+def test_a_thread_is_found(impatient):
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="forgotten")
+    thread.start()
+    assert "thread forgotten" in "".join(leftovers.remaining(impatient))
+    end.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("folder", ["/dev/shm", None])
+def test_a_file_is_found_and_removed(impatient, folder):
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    os.close(descriptor)
+    assert leftovers.remaining(impatient) == [f"left behind: {name}"]
+    leftovers.remove(impatient)
+    assert not Path(name).exists()
+
+
+def test_a_hang_ends_in_a_failure():
+    stderr = os.open("/dev/null", os.O_WRONLY)
+    try:
+        with (
+            pytest.raises(pytest.fail.Exception, match="watchdog: a nap took longer"),
+            watchdog.limit(0.05, "a nap", stderr),
+        ):
+            time.sleep(1000)
+    finally:
+        os.close(stderr)
