@@ -47,7 +47,10 @@ def extensions() -> list[Extension]:
         "holdfast._native",
         sources=[str(BORDER), *sorted(str(path) for path in CORE.glob("*.c"))],
         include_dirs=[str(PACKAGE), str(CORE)],
-        depends=sorted(str(path) for path in [*CORE.glob("*.h"), *PACKAGE.glob("*.p[xy][dxi]")]),
+        depends=[
+            "setup.py",
+            *sorted(str(path) for path in [*CORE.glob("*.h"), *PACKAGE.glob("*.p[xy][dxi]")]),
+        ],
         extra_compile_args=compile_flags,
         extra_link_args=["-pthread"],
     )
