@@ -21,7 +21,7 @@ CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 
 .PHONY: help venv demo test check core model test-python compat compat-quick stress stress-quick \
-        bench package house lint types format clean
+        bench package house lint lint-python lint-cython lint-c types mypy pyright format clean
 
 help:  ## this list
 	@echo "Holdfast. Targets:"
@@ -50,14 +50,24 @@ test:  ## everything that CI runs, on this interpreter
 
 check: lint types house  ## linters, formatters, type checkers, house tests
 
-lint: venv
+lint: lint-python lint-cython lint-c
+
+lint-python: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint src
-	@if [ -n "$(C_FILES)" ]; then set -x; $(BIN)/clang-format --dry-run -Werror $(C_FILES); fi
 
-types: venv
+lint-cython: venv
+	$(BIN)/cython-lint src
+
+lint-c: venv
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+types: mypy pyright
+
+mypy: venv
 	$(BIN)/mypy
+
+pyright: venv
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(RUN)
 
 house: venv
@@ -66,7 +76,7 @@ house: venv
 format: venv  ## rewrite Python and C files in the house's format
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
-	@if [ -n "$(C_FILES)" ]; then $(BIN)/clang-format -i $(C_FILES); fi
+	$(BIN)/clang-format -i $(C_FILES)
 
 core:  ## the C core without Python: unit tests, ASan+UBSan, TSan, fuzzing
 	@scripts/apt-need cc:gcc
