@@ -151,6 +151,9 @@ void hf_i_lock_sign(hf_process *p, hf_lock *lock, uint32_t self);
 void hf_i_lock_wrapped(hf_lock *lock);
 void hf_i_lock_wake_one(hf_lock *lock);
 hf_lock_status hf_i_rlock_refuse(const hf_lock *lock);
+/* Length of the next sleep, within the deadline, and doubles the one after it; 0: the deadline has passed. */
+uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t max_ns,
+                               uint64_t deadline_ns);
 
 /* ---- inline: what is done millions of times a second -------------------------------------------------------------- */
 static inline uint64_t hf_lock_word(const hf_lock *lock)
