@@ -1,0 +1,95 @@
+"""The command `holdfast`: finds the subcommand and hands the arguments over.
+
+One file per subcommand. A subcommand module has `SUMMARY`, one line for the overview, and
+`main(arguments)`, which gets what follows its name and returns an exit status. It is imported
+only when it is asked for, so that `holdfast --help` needs no native part.
+
+Exit status of the tools: 0 clean, 1 findings, 2 usage, 3 the tool itself failed. A program that
+`holdfast run` started keeps its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+USAGE = 2
+FAILED = 3
+
+# Name of the subcommand: what the overview says of it.
+SUBCOMMANDS = {
+    "run": "run an unchanged program with its shared objects kept alive",
+}
+
+DESCRIPTION = """\
+Shared memory for Python processes that is never given to anyone else
+while some process can still reach it.
+"""
+
+EPILOG = """\
+commands:
+{commands}
+
+examples:
+  holdfast run --guard app.py --port 80    a script, with its own arguments
+  holdfast run --guard -m package.module   a module, as python -m runs it
+  holdfast run --help                      all about running programs
+
+exit status:
+  2 for wrong usage, 3 when holdfast itself fails; a program that was run
+  keeps its own
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the command's name; those of the process if None.
+
+    Returns:
+        The exit status of the process.
+
+    Raises:
+        SystemExit: For `--help`, `--version` and wrong usage, as argparse does; and everything
+            that a program run by `holdfast run` lets out.
+
+    Version: 0.1.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands = "\n".join(f"  {name:<5} {summary}" for name, summary in SUBCOMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="holdfast",
+        usage="holdfast [--help] [--version] command ...",
+        description=DESCRIPTION,
+        epilog=EPILOG.format(commands=commands),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    # Only what stands before the subcommand is ours to parse: the rest may be a program's.
+    own = next((i for i, word in enumerate(given) if not word.startswith("-")), len(given))
+    options = parser.parse_args(given[:own])
+    if options.version:
+        print(version_line())
+        return 0
+    if own == len(given):
+        parser.print_help()
+        return USAGE
+    name, rest = given[own], given[own + 1 :]
+    if name not in SUBCOMMANDS:
+        parser.error(f"there is no command {name!r}; choose from: {', '.join(SUBCOMMANDS)}")
+    command = importlib.import_module(f"holdfast.cli.{name}")
+    status: int = command.main(rest)
+    return status
+
+
+def version_line() -> str:
+    """What `holdfast --version` prints: the package and the interpreter it runs on."""
+    from importlib.metadata import version
+
+    implementation = sys.implementation.name
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"holdfast {version('holdfast')} ({implementation} {python})"

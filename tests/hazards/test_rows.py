@@ -1,0 +1,111 @@
+"""The catalogue of lifetime hazards, row by row: wrong on the plain interpreter, right here.
+
+Each row's program is run four ways for each start method: as it is and in its correct variant
+(--right), on the plain interpreter and under `holdfast run --guard`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.hazards.sessions import GUARDED, PLAIN, outcome
+
+ALL = ("fork", "spawn", "forkserver")
+FORK = ("fork",)
+FRESH = ("spawn", "forkserver")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of the catalogue."""
+
+    name: str
+    program: str
+    kind: str = ""
+    methods: tuple[str, ...] = ALL
+    # Where the plain interpreter shows the hazard, and what it then says or writes.
+    wrong_under: tuple[str, ...] = ALL
+    shows: str = "later read"
+    shows_fresh: str = "FileNotFoundError"
+
+    def arguments(self, method: str) -> tuple[str, ...]:
+        return (self.program, method, self.kind) if self.kind else (self.program, method)
+
+
+SILENT = {"shows_fresh": "later read"}  # no semaphore, or dropped when the child has it: no error
+
+ROWS = [
+    Row("A1", "temporary_argument.py", "value"),
+    Row("A2", "temporary_argument.py", "array"),
+    Row("A3", "temporary_argument.py", "structure"),
+    Row("A4", "temporary_argument.py", "rawvalue", **SILENT),
+    Row("A5", "temporary_argument.py", "rawarray", **SILENT),
+    Row("A6", "temporary_argument.py", "rawstructure", **SILENT),
+    Row("A7", "dropped_late.py", **SILENT),
+    Row("A8", "bound_method_target.py"),
+    Row("A9", "closure_target.py", methods=FORK),
+    Row("A10", "rebound_name.py", **SILENT),
+    Row("A11", "list_of_processes.py"),
+    Row("A12", "process_subclass.py"),
+    Row("A13", "pool_initargs.py", wrong_under=()),
+    Row("A14", "executor_initargs.py", "early", shows="task read 999"),
+    Row("A15", "executor_initargs.py", "late", shows="task read 999", shows_fresh="task read 999"),
+    Row("A16", "grandchild_outlives.py", **SILENT),
+    Row("A17", "os_fork.py", methods=FORK),
+    Row("A18", "array_view.py", methods=FORK),
+    Row("B1", "lock_temporary.py", wrong_under=FRESH),
+    Row("B2", "no_join.py", "main", wrong_under=FRESH),
+    Row("B3", "no_join.py", "middle", wrong_under=FRESH),
+    Row("B4", "barrier_state.py", shows="AssertionError", shows_fresh="AssertionError"),
+    Row("J3", "wrapper_view.py", methods=FORK, shows="BBBBBBBB"),
+]
+
+CASES = [
+    pytest.param(row, method, id=f"{row.name}-{method}") for row in ROWS for method in row.methods
+]
+
+
+@pytest.mark.parametrize(("row", "method"), CASES)
+def test_hazard_is_there_without_the_guard(row, method):
+    result = outcome(PLAIN, *row.arguments(method))
+    if method in row.wrong_under:
+        assert result.verdict.startswith("HAZARD"), result
+        shown = row.shows if method == "fork" else row.shows_fresh
+        assert shown in result.verdict + result.errors, result
+    else:
+        assert result.verdict == "OK", result
+
+
+@pytest.mark.parametrize(("row", "method"), CASES)
+def test_unchanged_program_is_right_under_the_guard(row, method):
+    result = outcome(GUARDED, *row.arguments(method))
+    assert result.verdict == "OK", result
+    assert result.status == 0, result
+    assert "Traceback" not in result.errors, result
+    assert result.left == (), result
+
+
+@pytest.mark.parametrize("prefix", [PLAIN, GUARDED], ids=["plain", "guarded"])
+@pytest.mark.parametrize(("row", "method"), CASES)
+def test_right_variant_is_right_either_way(row, method, prefix):
+    result = outcome(prefix, *row.arguments(method), "--right")
+    assert result.verdict == "OK", result
+    assert result.status == 0, result
+
+
+@pytest.mark.parametrize("method", FRESH)
+def test_copy_of_a_shared_array_is_named_by_a_warning(method):
+    """Row A18 under spawn: the copy cannot be prevented, but it does not go unnoticed."""
+    plain = outcome(PLAIN, "array_view.py", method)
+    guarded = outcome(GUARDED, "array_view.py", method)
+    assert "a copy travelled" in plain.verdict
+    assert plain.errors == ""
+    assert "a copy travelled" in guarded.verdict
+    assert "array_view.py:" in guarded.errors
+    assert "SharedCopyWarning" in guarded.errors
+    assert "(4,)" in guarded.errors
+    right = outcome(GUARDED, "array_view.py", method, "--right")
+    assert right.verdict == "OK", right
+    assert right.errors == "", right
