@@ -146,7 +146,7 @@ def workers_and_flags(title, count, keep=False):
         kept = "the instance keeps the worker" if keep else "worker has died, its block is free"
         stage.show(f"TestProcessor({10000 * number}) is ready: {kept}")
         flags.append(stage.own(f"flag{number}", fork.Value("d", -1)))
-        stage.show(f"flag{number} = Value('d', -1): the smallest free block that fits, cut from its front")
+        stage.show(f"flag{number} = Value('d', -1): the front of the smallest free block that fits")
     for processor in processors:
         processor.write()
     print("Now each child has written its number once, into its own id1. The parent reads:")
@@ -175,7 +175,7 @@ def order_of_reuse():
     new("y", "d")
     stage.show("y = RawValue('d'): b's block")
     new("z", "i", 3)
-    stage.show("z = RawArray('i', 3): 12 bytes become 16; a's 8 are too few, so from the large rest")
+    stage.show("z = RawArray('i', 3): 12 bytes become 16, more than a's 8; cut from the large rest")
     del objects["wall1"]
     stage.show("del wall1: merges with its free neighbour a into one block of 16 bytes")
     new("w", "d")

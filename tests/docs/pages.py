@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,7 @@ def examples(page: Path) -> list[Example]:
     """The programs and transcripts of a page, each with its expected output."""
     found = []
     sequence = blocks(page)
-    for block, following in zip(sequence, [*sequence[1:], None], strict=True):
+    for block, following in zip_longest(sequence, sequence[1:]):
         if block.language == "python":
             shown = following is not None and following.language == "text"
             found.append(Example(block, following.text if shown and following else None))
