@@ -101,7 +101,7 @@ int hf_watch_forks(hf_process *p);
 #define HF_RAW 1u /* contents arbitrary instead of zero */
 int hf_alloc(hf_process *p, uint64_t size, unsigned flags, hf_ref *out);
 /* One more / one less holder of a block that this process holds already. The last one clears the bit. */
-void hf_hold(hf_process *p, hf_off block);
+int hf_hold(hf_process *p, hf_off block);
 void hf_drop(hf_process *p, hf_off block);
 void *hf_at(const hf_process *p, hf_off block);
 bool hf_holds(hf_process *p, hf_off block);

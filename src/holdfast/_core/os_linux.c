@@ -1,0 +1,219 @@
+/* The one contract for the operating system, on Linux. See os_linux.h.
+ *
+ * Idea and sources: memfd_create(2) and its seals; F_OFD_SETLK in fcntl(2): the lock belongs to the open file
+ * description and goes with its last reference, and a memory mapping is a reference (mm/mmap.c: a VMA pins its
+ * struct file). So a lifeline costs no descriptor, and closing every descriptor does not end it.
+ */
+#define _GNU_SOURCE
+#include "os_linux.h"
+
+#include "holdfast.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Numbers from the kernel's headers, for C libraries older than the kernel. */
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
+/* 2 MiB: the large page of x86-64 and of aarch64 with 4 KiB pages */
+#define LARGE_PAGE (2ull << 20)
+
+int hf_os_memory_file(const char *name, uint64_t bytes, int *fd, const char **what) {
+    *what = "memfd_create";
+    int made = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (made < 0) return errno;
+    *what = "ftruncate";
+    int error = ftruncate(made, (off_t)bytes) == 0 ? 0 : errno;
+    if (!error) {
+        *what = "F_ADD_SEALS";
+        if (fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) error = errno;
+    }
+    if (error) {
+        close(made);
+        return error;
+    }
+    *fd = made;
+    return 0;
+}
+
+int hf_os_identify(int fd, hf_os_file *out, uint64_t *bytes) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return errno;
+    *out = (hf_os_file){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
+    if (bytes) *bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+bool hf_os_is(int fd, hf_os_file file) {
+    hf_os_file found;
+    return fd >= 0 && hf_os_identify(fd, &found, NULL) == 0 && found.device == file.device && found.inode == file.inode;
+}
+
+int hf_os_duplicate_high(int fd) {
+    struct rlimit limit;
+    int from = 512; /* above what daemons and test runners close one by one, below the usual limit of 1,024 */
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024) from = (int)(limit.rlim_cur / 2);
+    int made = fcntl(fd, F_DUPFD_CLOEXEC, from);
+    return made >= 0 ? made : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int hf_os_reopen_mapping(const void *address, size_t bytes) {
+    char path[96];
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)(uintptr_t)address,
+             (unsigned long)((uintptr_t)address + bytes));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return -1;
+    int high = hf_os_duplicate_high(fd);
+    close(fd);
+    return high;
+}
+
+void hf_os_close(int fd) {
+    if (fd >= 0) close(fd);
+}
+
+void *hf_os_map(int fd, uint64_t bytes, int *error) {
+    size_t room = (size_t)(bytes + LARGE_PAGE);
+    uint8_t *reserved = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (reserved == MAP_FAILED) {
+        *error = errno;
+        return NULL;
+    }
+    uint8_t *start = (uint8_t *)(((uintptr_t)reserved + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1));
+    void *mapped = mmap(start, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+    if (mapped == MAP_FAILED) {
+        *error = errno;
+        munmap(reserved, room);
+        return NULL;
+    }
+    if (start > reserved) munmap(reserved, (size_t)(start - reserved));
+    size_t rest = (size_t)(reserved + room - (start + bytes));
+    if (rest > 0) munmap(start + bytes, rest);
+    madvise(mapped, (size_t)bytes, MADV_DONTDUMP); /* a wish: an old kernel dumps more */
+    return mapped;
+}
+
+void hf_os_unmap(void *address, uint64_t bytes) {
+    munmap(address, (size_t)bytes);
+}
+
+int hf_os_reserve(int fd, void *address, uint64_t offset, uint64_t bytes) {
+    static long page;
+    if (page == 0) page = sysconf(_SC_PAGESIZE);
+    uint64_t before = (uintptr_t)address & (uint64_t)(page - 1);
+    uint64_t whole = (bytes + before + (uint64_t)page - 1) & ~(uint64_t)(page - 1);
+    int result;
+    do {
+        result = madvise((uint8_t *)address - before, (size_t)whole, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+    } while (result == EINTR || result == EAGAIN);
+    if (result == EFAULT) return ENOMEM; /* what a failed page of a memory file is called here */
+    if (result != EINVAL && result != ENOSYS) return result;
+    if (fd < 0) return EBADF;
+    do {
+        result = posix_fallocate(fd, (off_t)(offset - before), (off_t)whole);
+    } while (result == EINTR);
+    return result;
+}
+
+void hf_os_discard(void *address, uint64_t bytes) {
+    madvise(address, (size_t)bytes, MADV_REMOVE); /* refused: the pages stay, which costs memory and nothing else */
+}
+
+void hf_os_large_pages(void *address, uint64_t bytes) {
+    uintptr_t from = ((uintptr_t)address + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
+    uintptr_t to = ((uintptr_t)address + bytes) & ~(uintptr_t)(LARGE_PAGE - 1);
+    if (to > from) madvise((void *)from, to - from, MADV_COLLAPSE);
+}
+
+int hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what) {
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    *what = "open of /proc/self/fd";
+    int own = open(path, O_RDWR | O_CLOEXEC);
+    if (own < 0) return errno;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
+    *what = "F_OFD_SETLK";
+    int error = fcntl(own, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+    if (!error) {
+        *what = "mmap of a lifeline";
+        void *page = mmap(NULL, HF_PAGE, PROT_NONE, MAP_SHARED, own, 0);
+        if (page == MAP_FAILED)
+            error = errno;
+        else
+            out->page = page;
+    }
+    close(own);
+    return error == EACCES ? EAGAIN : error; /* fcntl(2): either may be said of a lock that is taken */
+}
+
+void hf_os_lifeline_drop(hf_os_lifeline *line) {
+    if (line->page) munmap(line->page, HF_PAGE);
+    line->page = NULL;
+}
+
+void hf_os_lifeline_keep(hf_os_lifeline *line) {
+    if (line->page) madvise(line->page, HF_PAGE, MADV_DONTFORK);
+}
+
+int hf_os_lifeline_held(int fd, uint32_t slot) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
+    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) != 0) return -1;
+    return lock.l_type != F_UNLCK;
+}
+
+int hf_os_random(uint8_t *out, size_t bytes) {
+    size_t got = 0;
+    while (got < bytes) {
+        ssize_t n = getrandom(out + got, bytes - got, 0);
+        if (n < 0 && errno != EINTR) return errno;
+        if (n > 0) got += (size_t)n;
+    }
+    return 0;
+}
+
+uint32_t hf_os_pid(void) {
+    return (uint32_t)getpid();
+}
+
+_Noreturn void hf_os_die(void) {
+    kill(getpid(), SIGKILL);
+    for (;;) pause();
+}
+
+uint64_t hf_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int hf_futex_wait(hf_a32 *word, uint32_t expected, uint64_t timeout_ns) {
+    struct timespec t = {.tv_sec = (time_t)(timeout_ns / 1000000000u), .tv_nsec = (long)(timeout_ns % 1000000000u)};
+    if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &t, NULL, 0) == 0 || errno == EAGAIN) return 0;
+    return errno;
+}
+
+void hf_futex_wake(hf_a32 *word, int how_many) {
+    syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
