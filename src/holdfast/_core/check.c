@@ -184,7 +184,7 @@ static void count_blocks(hf_process *p, hf_figures *out) {
         if (HF_CHUNK_STATE(e) != HF_CHUNK_SMALL || HF_CHUNK_CLASS(e) >= p->classes) continue;
         for (uint32_t w = 0; w < HF_CHUNK_WORDS; w++) {
             uint64_t heads = p->heads[HF_CHUNK_CLASS(e)][w];
-            for (uint64_t held = hf_i_rows_word(p, first / 64 + w, heads) & heads; held; held &= held - 1)
+            for (uint64_t held = hf_i_rows_word(p, first / 64 + w, heads, NULL) & heads; held; held &= held - 1)
                 count_block(p, first + w * 64 + (uint64_t)__builtin_ctzll(held), (uint64_t)p->class_granules[HF_CHUNK_CLASS(e)] * HF_GRANULE,
                             HF_CHUNK_KIND(e), out);
         }

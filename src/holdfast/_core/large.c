@@ -189,7 +189,7 @@ static bool scan_large(hf_process *p, uint64_t granule, uint64_t m) {
         HF_POINT(large_announced);
         hf_fence_seq_cst(); /* partner: hf_i_own_set_seq_cst in hf_i_attach */
         uint64_t epoch = hf_load64_seq_cst(&p->header->epoch_shared);
-        bool held = hf_i_rows_word(p, granule / 64, bit) & bit;
+        bool held = hf_i_rows_word(p, granule / 64, bit, NULL) & bit;
         if (hf_load64_seq_cst(&p->header->epoch_shared) != epoch) continue; /* partner: hf_i_fork_prepare */
         if (hf_load64_seq_cst(&p->header->reuse_forbidden_shared)) held = true;
         uint64_t k = HF_META_INCARNATION(m), expected = m;
@@ -228,7 +228,7 @@ void hf_i_large_sweep(hf_process *p) {
         if (HF_CHUNK_STATE(e) != HF_CHUNK_HEAD || HF_CHUNK_LENGTH(e) == 0) continue;
         uint64_t granule = c * HF_CHUNK_GRANULES, bit = 1ull << (granule % 64);
         uint64_t m = hf_load64_seq_cst(head_meta(p, c));
-        if (HF_META_STATE(m) == HF_META_LIVE && !(hf_i_rows_word(p, granule / 64, bit) & bit)) hf_i_large_dropped(p, granule);
+        if (HF_META_STATE(m) == HF_META_LIVE && !(hf_i_rows_word(p, granule / 64, bit, NULL) & bit)) hf_i_large_dropped(p, granule);
         c += HF_CHUNK_LENGTH(e) - 1;
     }
 }

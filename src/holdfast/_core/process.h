@@ -148,8 +148,8 @@ static inline bool hf_i_own_has(const hf_process *p, uint64_t granule) {
 void hf_i_own_set_relaxed(hf_process *p, uint64_t granule);
 void hf_i_own_set_seq_cst(hf_process *p, uint64_t granule);
 void hf_i_own_clear_release(hf_process *p, uint64_t granule);
-/* OR of one word of all rows that may have bits; stops early once `enough` is covered. */
-uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough);
+/* OR of one word of all rows that may have bits but one (NULL: of all); stops early once `enough` is covered. */
+uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough, const hf_a64 *except);
 /* Copies the own row to the (empty) row of a child that is about to be. (locked) */
 int hf_i_row_copy(hf_process *p, uint32_t to);
 /* ORs the own row into the row of pinned blocks. (locked) */

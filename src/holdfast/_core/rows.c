@@ -71,7 +71,7 @@ void hf_i_own_clear_release(hf_process *p, uint64_t granule) {
     hf_store64_release(word, hf_load64_relaxed(word) & ~(1ull << (granule % 64)));
 }
 
-uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough) {
+uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough, const hf_a64 *except) {
     uint64_t page = word / WORDS_PER_PAGE;
     hf_a64 *pinned = hf_i_row(p, p->header->slots);
     uint64_t held = page_exists(pinned, page) ? hf_load64_seq_cst(&hf_i_row_words(p, pinned)[word]) : 0;
@@ -79,7 +79,7 @@ uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough) {
     for (uint64_t group = 0; group < groups; group++) {
         for (uint64_t bits = hf_load64_seq_cst(&p->used[group]); bits; bits &= bits - 1) {
             hf_a64 *row = hf_i_row(p, (uint32_t)(group * 64 + (uint64_t)__builtin_ctzll(bits)));
-            if (!page_exists(row, page)) continue;
+            if (row == except || !page_exists(row, page)) continue;
             held |= hf_load64_seq_cst(&hf_i_row_words(p, row)[word]);
             if ((held & enough) == enough) return held;
         }

@@ -43,7 +43,7 @@ bool hf_i_block_at(const hf_process *p, uint64_t granule, uint64_t *bytes, uint6
 uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
     /* First without announcing anything: most words of a full heap end here. */
     uint64_t candidates = heads & ~hf_load64_relaxed(&hf_i_row_words(p, p->row)[word]);
-    if (candidates) candidates &= ~hf_i_rows_word(p, word, candidates);
+    if (candidates) candidates &= ~hf_i_rows_word(p, word, candidates, NULL);
     uint64_t free = 0, announced = 0;
     hf_a64 *meta = &p->meta[word * 64];
     for (uint64_t left = candidates; left; left &= left - 1) {
@@ -62,7 +62,7 @@ uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
     HF_POINT(scan_announced);
     hf_fence_seq_cst(); /* partner: hf_i_own_set_seq_cst in hf_i_attach */
     uint64_t epoch = hf_load64_seq_cst(&p->header->epoch_shared);
-    uint64_t held = hf_i_rows_word(p, word, announced);
+    uint64_t held = hf_i_rows_word(p, word, announced, NULL);
     HF_POINT(scan_read);
     /* partner: the epoch moved by hf_i_fork_prepare after the copy */
     if (hf_load64_seq_cst(&p->header->epoch_shared) != epoch || hf_load64_seq_cst(&p->header->reuse_forbidden_shared))
@@ -81,6 +81,17 @@ uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
     return free;
 }
 
+/* A block that everybody has dropped is dead, whether or not a scan has noticed: without this question the same stale
+ * bytes would sometimes work. An unused ticket is a hold of its sender, so it never fails one. */
+static bool held_by_another(const hf_process *p, uint64_t granule) {
+    uint64_t bit = 1ull << (granule % 64), epoch;
+    do {
+        epoch = hf_load64_seq_cst(&p->header->epoch_shared);
+        if (hf_i_rows_word(p, granule / 64, bit, p->row) & bit) return true;
+    } while (hf_load64_seq_cst(&p->header->epoch_shared) != epoch);
+    return false;
+}
+
 int hf_i_attach(hf_process *p, uint64_t granule, uint64_t incarnation) {
     hf_a64 *meta = &p->meta[granule];
     if (hf_i_own_has(p, granule)) { /* held already, so it cannot change: only which incarnation it is must be asked */
@@ -94,11 +105,10 @@ int hf_i_attach(hf_process *p, uint64_t granule, uint64_t incarnation) {
     HF_POINT(attach_bit_set);
     uint64_t m = hf_load64_seq_cst(meta);
     while (HF_META_INCARNATION(m) == incarnation && HF_META_STATE(m) != HF_META_FREE) {
-        if (HF_META_STATE(m) == HF_META_LIVE ||
-            hf_cas64_seq_cst(meta, &m, HF_META_MAKE(incarnation, 0, HF_META_LIVE))) {
-            HF_POINT(attach_accepted);
-            return HF_OK;
-        }
+        if (HF_META_STATE(m) != HF_META_LIVE && !hf_cas64_seq_cst(meta, &m, HF_META_MAKE(incarnation, 0, HF_META_LIVE))) continue;
+        if (!held_by_another(p, granule)) break; /* dropped by all, only not found by a scan yet */
+        HF_POINT(attach_accepted);
+        return HF_OK;
     }
     hf_i_own_clear_release(p, granule);
     uint64_t bytes, entry;
