@@ -25,48 +25,48 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must never take a lo
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics must never take a lock");
 _Static_assert(sizeof(hf_a64) == 8 && sizeof(hf_a32) == 4, "an atomic is as large as its value");
 
-#define HF_ATOMIC_FUNCTIONS(BITS)                                                                                      \
-    static inline uint##BITS##_t hf_load##BITS##_relaxed(const hf_a##BITS *a) {                                        \
-        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_relaxed);                      \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_load##BITS##_acquire(const hf_a##BITS *a) {                                        \
-        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_acquire);                      \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_load##BITS##_seq_cst(const hf_a##BITS *a) {                                        \
-        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_seq_cst);                      \
-    }                                                                                                                  \
-    static inline void hf_store##BITS##_relaxed(hf_a##BITS *a, uint##BITS##_t value) {                                 \
-        atomic_store_explicit(&a->shared, value, memory_order_relaxed);                                                \
-    }                                                                                                                  \
-    static inline void hf_store##BITS##_release(hf_a##BITS *a, uint##BITS##_t value) {                                 \
-        atomic_store_explicit(&a->shared, value, memory_order_release);                                                \
-    }                                                                                                                  \
-    static inline void hf_store##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                                 \
-        atomic_store_explicit(&a->shared, value, memory_order_seq_cst);                                                \
-    }                                                                                                                  \
-    /* True when *a was *expected and is now `desired`; otherwise *expected is what was found. */                      \
-    static inline bool hf_cas##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t *expected, uint##BITS##_t desired) {       \
-        return atomic_compare_exchange_strong_explicit(&a->shared, expected, desired, memory_order_seq_cst,            \
-                                                       memory_order_seq_cst);                                          \
-    }                                                                                                                  \
-    static inline bool hf_cas##BITS##_acquire(hf_a##BITS *a, uint##BITS##_t *expected, uint##BITS##_t desired) {       \
-        return atomic_compare_exchange_strong_explicit(&a->shared, expected, desired, memory_order_acquire,            \
-                                                       memory_order_relaxed);                                          \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_swap##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                        \
-        return atomic_exchange_explicit(&a->shared, value, memory_order_seq_cst);                                      \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_add##BITS##_relaxed(hf_a##BITS *a, uint##BITS##_t value) {                         \
-        return atomic_fetch_add_explicit(&a->shared, value, memory_order_relaxed);                                     \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_add##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                         \
-        return atomic_fetch_add_explicit(&a->shared, value, memory_order_seq_cst);                                     \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_or##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                          \
-        return atomic_fetch_or_explicit(&a->shared, value, memory_order_seq_cst);                                      \
-    }                                                                                                                  \
-    static inline uint##BITS##_t hf_and##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                         \
-        return atomic_fetch_and_explicit(&a->shared, value, memory_order_seq_cst);                                     \
+#define HF_ATOMIC_FUNCTIONS(BITS)                                                                                \
+    static inline uint##BITS##_t hf_load##BITS##_relaxed(const hf_a##BITS *a) {                                  \
+        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_relaxed);                \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_load##BITS##_acquire(const hf_a##BITS *a) {                                  \
+        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_acquire);                \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_load##BITS##_seq_cst(const hf_a##BITS *a) {                                  \
+        return atomic_load_explicit(&((hf_a##BITS *)(uintptr_t)a)->shared, memory_order_seq_cst);                \
+    }                                                                                                            \
+    static inline void hf_store##BITS##_relaxed(hf_a##BITS *a, uint##BITS##_t value) {                           \
+        atomic_store_explicit(&a->shared, value, memory_order_relaxed);                                          \
+    }                                                                                                            \
+    static inline void hf_store##BITS##_release(hf_a##BITS *a, uint##BITS##_t value) {                           \
+        atomic_store_explicit(&a->shared, value, memory_order_release);                                          \
+    }                                                                                                            \
+    static inline void hf_store##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                           \
+        atomic_store_explicit(&a->shared, value, memory_order_seq_cst);                                          \
+    }                                                                                                            \
+    /* True when *a was *expected and is now `desired`; otherwise *expected is what was found. */                \
+    static inline bool hf_cas##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t *expected, uint##BITS##_t desired) { \
+        return atomic_compare_exchange_strong_explicit(&a->shared, expected, desired, memory_order_seq_cst,      \
+                                                       memory_order_seq_cst);                                    \
+    }                                                                                                            \
+    static inline bool hf_cas##BITS##_acquire(hf_a##BITS *a, uint##BITS##_t *expected, uint##BITS##_t desired) { \
+        return atomic_compare_exchange_strong_explicit(&a->shared, expected, desired, memory_order_acquire,      \
+                                                       memory_order_relaxed);                                    \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_swap##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                  \
+        return atomic_exchange_explicit(&a->shared, value, memory_order_seq_cst);                                \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_add##BITS##_relaxed(hf_a##BITS *a, uint##BITS##_t value) {                   \
+        return atomic_fetch_add_explicit(&a->shared, value, memory_order_relaxed);                               \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_add##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                   \
+        return atomic_fetch_add_explicit(&a->shared, value, memory_order_seq_cst);                               \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_or##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                    \
+        return atomic_fetch_or_explicit(&a->shared, value, memory_order_seq_cst);                                \
+    }                                                                                                            \
+    static inline uint##BITS##_t hf_and##BITS##_seq_cst(hf_a##BITS *a, uint##BITS##_t value) {                   \
+        return atomic_fetch_and_explicit(&a->shared, value, memory_order_seq_cst);                               \
     }
 
 HF_ATOMIC_FUNCTIONS(64)

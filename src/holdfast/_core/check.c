@@ -34,12 +34,15 @@ static bool page_there(hf_a64 *row, uint64_t page) {
 static void check_free_chunk(hf_process *p, uint64_t c, findings *f) {
     /* the meta pages of a chunk that was never used do not exist; reading would make them, so ask the data's top only */
     for (uint64_t g = c * HF_CHUNK_GRANULES; g < (c + 1) * HF_CHUNK_GRANULES; g++)
-        if (hf_i_own_has(p, g)) fault(f, "I1: granule %llu is held by this process but its chunk %llu is free", (unsigned long long)g, (unsigned long long)c);
+        if (hf_i_own_has(p, g))
+            fault(f, "I1: granule %llu is held by this process but its chunk %llu is free", (unsigned long long)g,
+                  (unsigned long long)c);
 }
 
 static void check_chunks(hf_process *p, findings *f) {
     uint64_t top = hf_load64_seq_cst(&p->header->chunks_top_shared);
-    if (top > p->chunks) fault(f, "I4: %llu chunks in use of %llu", (unsigned long long)top, (unsigned long long)p->chunks);
+    if (top > p->chunks)
+        fault(f, "I4: %llu chunks in use of %llu", (unsigned long long)top, (unsigned long long)p->chunks);
     for (uint64_t c = 0; c < top && c < p->chunks; c++) {
         uint64_t e = hf_load64_seq_cst(&p->chunk_table[c]);
         uint64_t length = HF_CHUNK_LENGTH(e);
@@ -49,7 +52,8 @@ static void check_chunks(hf_process *p, findings *f) {
             break;
         case HF_CHUNK_SMALL:
             if (HF_CHUNK_CLASS(e) >= p->classes || HF_CHUNK_KIND(e) >= HF_KINDS)
-                fault(f, "I4: chunk %llu has class %u kind %u", (unsigned long long)c, HF_CHUNK_CLASS(e), HF_CHUNK_KIND(e));
+                fault(f, "I4: chunk %llu has class %u kind %u", (unsigned long long)c, HF_CHUNK_CLASS(e),
+                      HF_CHUNK_KIND(e));
             break;
         case HF_CHUNK_HEAD:
             if (length == 0 || length > p->chunks - c)
@@ -58,7 +62,8 @@ static void check_chunks(hf_process *p, findings *f) {
                 for (uint64_t i = c + 1; i < c + length; i++) {
                     uint64_t inner = hf_load64_seq_cst(&p->chunk_table[i]);
                     if (HF_CHUNK_STATE(inner) != HF_CHUNK_RUN && hf_load64_seq_cst(&p->chunk_table[c]) == e)
-                        fault(f, "I2: chunk %llu inside the run at %llu has state %u", (unsigned long long)i, (unsigned long long)c, HF_CHUNK_STATE(inner));
+                        fault(f, "I2: chunk %llu inside the run at %llu has state %u", (unsigned long long)i,
+                              (unsigned long long)c, HF_CHUNK_STATE(inner));
                 }
                 c += length - 1;
             }
@@ -94,21 +99,25 @@ static void check_own_row(hf_process *p, findings *f) {
 static void check_private(hf_process *p, findings *f) {
     for (uint64_t i = 0, n = 0; p->again_count && i < p->again_room; i++) {
         if (p->again[i].granule == HF_NO_GRANULE) continue;
-        if (!hf_i_own_has(p, p->again[i].granule)) fault(f, "I1: granule %llu is counted but not held", (unsigned long long)p->again[i].granule);
+        if (!hf_i_own_has(p, p->again[i].granule))
+            fault(f, "I1: granule %llu is counted but not held", (unsigned long long)p->again[i].granule);
         if (++n > p->again_count) fault(f, "I1: more counted blocks than %llu", (unsigned long long)p->again_count);
     }
     for (uint64_t i = 0; i < p->issued_count; i++) {
         hf_ticket *t = hf_at(p, p->issued[i].ticket);
         uint64_t state = hf_load64_seq_cst(&t->state_shared), target = hf_i_granule(p, p->issued[i].target);
-        if (state != HF_TICKET_UNUSED && state != HF_TICKET_USED) fault(f, "I2: an outstanding ticket was overwritten: state %llx", (unsigned long long)state);
+        if (state != HF_TICKET_UNUSED && state != HF_TICKET_USED)
+            fault(f, "I2: an outstanding ticket was overwritten: state %llx", (unsigned long long)state);
         if (!hf_i_own_has(p, hf_i_granule(p, p->issued[i].ticket)) || !hf_i_own_has(p, target))
             fault(f, "I1: an outstanding ticket of this process is not held");
         else if (HF_META_INCARNATION(hf_load64_seq_cst(&p->meta[target])) != hf_load64_relaxed(&t->incarnation_shared))
             fault(f, "I2: the target of an outstanding ticket was reused");
     }
     for (uint32_t i = 0; i < p->kept_count; i++) {
-        uint64_t m = hf_load64_seq_cst(&p->meta[p->kept[i].chunk * HF_CHUNK_GRANULES]), e = hf_load64_seq_cst(&p->chunk_table[p->kept[i].chunk]);
-        if (HF_META_STATE(m) != HF_META_FREE || HF_META_TAG(m) != p->slot || HF_CHUNK_STATE(e) != HF_CHUNK_HEAD || HF_CHUNK_LENGTH(e) != p->kept[i].length)
+        uint64_t m = hf_load64_seq_cst(&p->meta[p->kept[i].chunk * HF_CHUNK_GRANULES]),
+                 e = hf_load64_seq_cst(&p->chunk_table[p->kept[i].chunk]);
+        if (HF_META_STATE(m) != HF_META_FREE || HF_META_TAG(m) != p->slot || HF_CHUNK_STATE(e) != HF_CHUNK_HEAD ||
+            HF_CHUNK_LENGTH(e) != p->kept[i].length)
             fault(f, "I2: the kept run at chunk %llu is not ours", (unsigned long long)p->kept[i].chunk);
     }
     for (unsigned kind = 0; kind < HF_KINDS; kind++) {
@@ -116,11 +125,13 @@ static void check_private(hf_process *p, findings *f) {
             hf_pool *pool = &p->pools[kind][cls];
             for (uint32_t i = 0; i < pool->count; i++) {
                 uint64_t e = hf_load64_seq_cst(&p->chunk_table[pool->chunks[i]]);
-                if (e != HF_CHUNK_MAKE_SMALL(cls, kind, p->serial)) fault(f, "I2: chunk %u of this process has entry %llx", pool->chunks[i], (unsigned long long)e);
+                if (e != HF_CHUNK_MAKE_SMALL(cls, kind, p->serial))
+                    fault(f, "I2: chunk %u of this process has entry %llx", pool->chunks[i], (unsigned long long)e);
             }
             for (uint64_t left = pool->ready; left; left &= left - 1) {
                 uint64_t g = pool->ready_word * 64 + (uint64_t)__builtin_ctzll(left);
-                if (HF_META_STATE(hf_load64_seq_cst(&p->meta[g])) != HF_META_FREE) fault(f, "I2: granule %llu is ready but not free", (unsigned long long)g);
+                if (HF_META_STATE(hf_load64_seq_cst(&p->meta[g])) != HF_META_FREE)
+                    fault(f, "I2: granule %llu is ready but not free", (unsigned long long)g);
             }
         }
     }
@@ -136,7 +147,8 @@ static void check_slots(hf_process *p, findings *f) {
         bool used = hf_load64_seq_cst(&p->used[s / 64]) >> (s % 64) & 1u;
         if ((word & 3u) != HF_SLOT_FREE && !used && hf_load64_seq_cst(&p->cards[s].word_shared) == word)
             fault(f, "I2: slot %u has state %u but scans do not read its row", s, (unsigned)(word & 3u));
-        if ((word & 3u) != HF_SLOT_FREE && HF_SERIAL_SLOT((uint32_t)(word >> 2)) != s) fault(f, "I4: slot %u has the serial of another", s);
+        if ((word & 3u) != HF_SLOT_FREE && HF_SERIAL_SLOT((uint32_t)(word >> 2)) != s)
+            fault(f, "I4: slot %u has the serial of another", s);
     }
     if (p->serial && hf_load64_seq_cst(&p->cards[p->slot].word_shared) != ((uint64_t)p->serial << 2 | HF_SLOT_LIVE))
         fault(f, "I3: the slot of this process is not its own");
@@ -185,8 +197,8 @@ static void count_blocks(hf_process *p, hf_figures *out) {
         for (uint32_t w = 0; w < HF_CHUNK_WORDS; w++) {
             uint64_t heads = p->heads[HF_CHUNK_CLASS(e)][w];
             for (uint64_t held = hf_i_rows_word(p, first / 64 + w, heads, NULL) & heads; held; held &= held - 1)
-                count_block(p, first + w * 64 + (uint64_t)__builtin_ctzll(held), (uint64_t)p->class_granules[HF_CHUNK_CLASS(e)] * HF_GRANULE,
-                            HF_CHUNK_KIND(e), out);
+                count_block(p, first + w * 64 + (uint64_t)__builtin_ctzll(held),
+                            (uint64_t)p->class_granules[HF_CHUNK_CLASS(e)] * HF_GRANULE, HF_CHUNK_KIND(e), out);
         }
     }
 }
@@ -199,8 +211,10 @@ static void count_slots(hf_process *p, hf_figures *out) {
         unsigned state = (unsigned)(hf_load64_seq_cst(&p->cards[s].word_shared) & 3u);
         if (state == HF_SLOT_ESTATE) out->slots_estate++;
         if (state != HF_SLOT_LIVE) continue;
-        if (s != p->slot && hf_os_lifeline_held(fd, s) == 0) out->slots_dead++;
-        else out->slots_live++;
+        if (s != p->slot && hf_os_lifeline_held(fd, s) == 0)
+            out->slots_dead++;
+        else
+            out->slots_live++;
     }
 }
 
@@ -212,7 +226,8 @@ void hf_count(hf_process *p, hf_figures *out) {
         count_blocks(p, out);
         count_slots(p, out);
         hf_a64 *pinned = hf_i_row(p, h->slots);
-        for (uint64_t page = 0; page < p->granules / HF_PAGE_BITS && hf_load64_relaxed(&h->forks_pinned_shared); page++) {
+        for (uint64_t page = 0; page < p->granules / HF_PAGE_BITS && hf_load64_relaxed(&h->forks_pinned_shared);
+             page++) {
             if (!page_there(pinned, page)) continue;
             for (uint64_t w = page * (HF_PAGE / 8u); w < (page + 1) * (HF_PAGE / 8u); w++)
                 out->pinned_blocks += (uint64_t)__builtin_popcountll(hf_load64_relaxed(&hf_i_row_words(p, pinned)[w]));

@@ -76,7 +76,8 @@ static bool chunk_all_free(hf_process *p, uint64_t chunk, unsigned cls) {
 /* The pages that an owner of this chunk needs: its data, its meta words, its page of hold bits. */
 static int chunk_ready(hf_process *p, uint64_t chunk) {
     int result = hf_i_row_ready(p, chunk * HF_CHUNK_GRANULES);
-    if (result == HF_OK) result = hf_i_reserve(p, &p->meta[chunk * HF_CHUNK_GRANULES], HF_CHUNK_GRANULES * sizeof(hf_a64));
+    if (result == HF_OK)
+        result = hf_i_reserve(p, &p->meta[chunk * HF_CHUNK_GRANULES], HF_CHUNK_GRANULES * sizeof(hf_a64));
     if (result == HF_OK) result = hf_i_reserve(p, hf_at(p, hf_i_chunk_off(p, chunk)), HF_CHUNK_BYTES);
     return result;
 }
@@ -94,7 +95,8 @@ static bool chunk_adopt(hf_process *p, uint64_t chunk, uint64_t entry, unsigned 
     if (its_class != cls || its_kind != kind) {
         if (!chunk_all_free(p, chunk, its_class)) {
             *result = pool_add(p, &p->pools[its_kind][its_class], chunk, its_class);
-            if (*result != HF_OK) hf_store64_seq_cst(&p->chunk_table[chunk], HF_CHUNK_MAKE_SMALL(its_class, its_kind, 0));
+            if (*result != HF_OK)
+                hf_store64_seq_cst(&p->chunk_table[chunk], HF_CHUNK_MAKE_SMALL(its_class, its_kind, 0));
             return false;
         }
         hf_store64_seq_cst(&p->chunk_table[chunk], HF_CHUNK_MAKE_SMALL(cls, kind, p->serial));
@@ -231,8 +233,10 @@ void hf_i_chunks_disown(hf_process *p, uint32_t slot, uint32_t serial) {
         uint64_t e = hf_load64_seq_cst(&p->chunk_table[c]);
         switch (HF_CHUNK_STATE(e)) {
         case HF_CHUNK_HEAD: /* a run is skipped whole, so that a RUN seen below is outside of any */
-            if (hf_i_large_disown(p, c, HF_CHUNK_LENGTH(e), slot)) freed++;
-            else if (HF_CHUNK_LENGTH(e)) c += HF_CHUNK_LENGTH(e) - 1;
+            if (hf_i_large_disown(p, c, HF_CHUNK_LENGTH(e), slot))
+                freed++;
+            else if (HF_CHUNK_LENGTH(e))
+                c += HF_CHUNK_LENGTH(e) - 1;
             break;
         case HF_CHUNK_SMALL:
             if (HF_CHUNK_OWNER(e) == serial) {
@@ -251,5 +255,6 @@ void hf_i_chunks_disown(hf_process *p, uint32_t slot, uint32_t serial) {
         }
         HF_POINT(reap_chunks_half);
     }
-    if (freed) hf_add64_seq_cst(&p->header->chunks_freed_shared, freed);
+    /* one more than was found: a process killed after it moved the top left free chunks that nobody counted */
+    hf_add64_seq_cst(&p->header->chunks_freed_shared, freed + 1);
 }

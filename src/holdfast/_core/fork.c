@@ -22,6 +22,7 @@ static hf_process *watched; /* one process has one heap; pthread_atfork has no c
 
 static void prepare(void) {
     hf_process *p = watched;
+    if (!p) return;
     int before = errno;
     hf_i_lock(p);
     p->child_serial = 0;
@@ -51,6 +52,7 @@ static void prepare(void) {
 
 static void in_parent(void) {
     hf_process *p = watched;
+    if (!p) return;
     int before = errno;
     HF_POINT(fork_parent);
     hf_os_lifeline_drop(&p->child_lifeline);
@@ -60,6 +62,7 @@ static void in_parent(void) {
 
 static void in_child(void) {
     hf_process *p = watched;
+    if (!p) return;
     int before = errno;
     p->lifeline = p->child_lifeline; /* the parent's own was not inherited (MADV_DONTFORK) */
     p->child_lifeline.page = NULL;
@@ -68,8 +71,10 @@ static void in_child(void) {
         p->slot = p->child_slot;
         p->row = p->serial ? hf_i_row(p, p->slot) : NULL;
         hf_os_lifeline_keep(&p->lifeline);
-        if (p->serial) hf_i_card_write(p, p->slot);
-        else p->again_count = 0; /* nothing is counted for what is pinned */
+        if (p->serial)
+            hf_i_card_write(p, p->slot);
+        else
+            p->again_count = 0; /* nothing is counted for what is pinned */
         HF_POINT(fork_child);
         hf_i_pools_forget(p);
         p->kept_count = 0;
@@ -81,10 +86,16 @@ static void in_child(void) {
 }
 
 int hf_watch_forks(hf_process *p) {
+    static bool registered; /* for good: pthread_atfork cannot be undone */
     if (watched == p) return HF_OK;
     if (watched) return hf_i_fail(p, HF_E_SYSTEM, "a second heap in one process", EBUSY, 0, 0);
+    int error = registered ? 0 : pthread_atfork(prepare, in_parent, in_child);
+    if (error) return hf_i_fail_os(p, "pthread_atfork", error);
+    registered = true;
     watched = p;
-    int error = pthread_atfork(prepare, in_parent, in_child);
-    if (error) watched = NULL;
-    return error ? hf_i_fail_os(p, "pthread_atfork", error) : HF_OK;
+    return HF_OK;
+}
+
+void hf_i_forks_forget(const hf_process *p) {
+    if (watched == p) watched = NULL;
 }

@@ -48,6 +48,7 @@ hf_process *hf_process_new(void) {
 
 void hf_process_delete(hf_process *p) {
     if (!p) return;
+    hf_i_forks_forget(p);
     hf_os_lifeline_drop(&p->lifeline);
     if (p->open) {
         hf_i_pools_forget(p);
@@ -211,9 +212,12 @@ int hf_create(hf_process *p, uint64_t data_bytes) {
         result = create_sized(p, &h, &error);
         if (result == HF_OK || (error != ENOMEM && error != EFBIG)) break;
         /* A limited address space (RLIMIT_AS) or file size: first fewer slots, whose rows are most of it, then less data. */
-        if (slots > 256) slots = 256;
-        else if (data_bytes > HF_DATA_BYTES_MIN) data_bytes = data_bytes / 2 / HF_DATA_BYTES_MIN * HF_DATA_BYTES_MIN;
-        else break;
+        if (slots > 256)
+            slots = 256;
+        else if (data_bytes > HF_DATA_BYTES_MIN)
+            data_bytes = data_bytes / 2 / HF_DATA_BYTES_MIN * HF_DATA_BYTES_MIN;
+        else
+            break;
     }
     if (!p->base) return result;
     p->open = 1;
@@ -250,7 +254,8 @@ int hf_join(hf_process *p, int fd) {
         found.data_bytes % HF_DATA_BYTES_MIN || found.data_bytes > 1ull << 46)
         return hf_i_fail(p, HF_E_LAYOUT, "geometry", 0, HF_SLOTS, found.slots);
     layout(&wanted, found.slots, found.data_bytes);
-    if (memcmp(&wanted.layout_version, &found.layout_version, offsetof(hf_header, token) - offsetof(hf_header, layout_version)) ||
+    if (memcmp(&wanted.layout_version, &found.layout_version,
+               offsetof(hf_header, token) - offsetof(hf_header, layout_version)) ||
         bytes != wanted.file_bytes)
         return hf_i_fail(p, HF_E_LAYOUT, "geometry", 0, wanted.file_bytes, bytes);
     uint8_t *base = hf_os_map(fd, bytes, &error);
@@ -372,8 +377,10 @@ void hf_i_drop_locked(hf_process *p, hf_off block) {
     hf_i_own_clear_release(p, granule);
     HF_POINT(drop_after_clear);
     uint64_t e = hf_load64_relaxed(&p->chunk_table[granule / HF_CHUNK_GRANULES]);
-    if (HF_CHUNK_STATE(e) == HF_CHUNK_HEAD) hf_i_large_dropped(p, granule);
-    else if (HF_CHUNK_OWNER(e) == p->serial) p->pools[HF_CHUNK_KIND(e)][HF_CHUNK_CLASS(e)].dropped++;
+    if (HF_CHUNK_STATE(e) == HF_CHUNK_HEAD)
+        hf_i_large_dropped(p, granule);
+    else if (HF_CHUNK_OWNER(e) == p->serial)
+        p->pools[HF_CHUNK_KIND(e)][HF_CHUNK_CLASS(e)].dropped++;
 }
 
 void hf_drop(hf_process *p, hf_off block) {

@@ -19,26 +19,26 @@ typedef struct hf_process hf_process;
 
 typedef enum {
     HF_OK = 0,
-    HF_E_HEAP_FULL = -1,   /* no run of free chunks is long enough */
-    HF_E_NO_MEMORY = -2,   /* the machine (or cgroup) has no page to give */
-    HF_E_NO_SLOT = -3,     /* every slot has a live process or an estate in it */
+    HF_E_HEAP_FULL = -1,     /* no run of free chunks is long enough */
+    HF_E_NO_MEMORY = -2,     /* the machine (or cgroup) has no page to give */
+    HF_E_NO_SLOT = -3,       /* every slot has a live process or an estate in it */
     HF_E_NO_DESCRIPTOR = -4, /* EMFILE, ENFILE */
-    HF_E_STALE = -5,       /* the block that was meant is gone */
-    HF_E_FOREIGN = -6,     /* bytes of another family */
-    HF_E_FORGED = -7,      /* bytes that no pickle of ours can be */
-    HF_E_LAYOUT = -8,      /* a heap of another layout version */
-    HF_E_SYSTEM = -9,      /* a system call failed; hf_error has its name and errno */
-    HF_E_UNSUPPORTED = -10, /* the kernel lacks something that the heap needs; hf_error names it */
-    HF_E_TOO_LARGE = -11,  /* size over the heap's */
-    HF_E_CLOSED = -12,     /* the process has no heap (yet) */
+    HF_E_STALE = -5,         /* the block that was meant is gone */
+    HF_E_FOREIGN = -6,       /* bytes of another family */
+    HF_E_FORGED = -7,        /* bytes that no pickle of ours can be */
+    HF_E_LAYOUT = -8,        /* a heap of another layout version */
+    HF_E_SYSTEM = -9,        /* a system call failed; hf_error has its name and errno */
+    HF_E_UNSUPPORTED = -10,  /* the kernel lacks something that the heap needs; hf_error names it */
+    HF_E_TOO_LARGE = -11,    /* size over the heap's */
+    HF_E_CLOSED = -12,       /* the process has no heap (yet) */
 } hf_status;
 
 /* What the last failure of a process was about. Valid until its next call. */
 typedef struct {
-    int os_errno;        /* 0 where no system call failed */
-    const char *what;    /* static text: a system call or a thing, such as "memfd_create" */
-    uint64_t wanted;     /* numbers of the failure: bytes wanted, incarnation expected ... */
-    uint64_t found;      /* ... bytes free, incarnation found */
+    int os_errno;     /* 0 where no system call failed */
+    const char *what; /* static text: a system call or a thing, such as "memfd_create" */
+    uint64_t wanted;  /* numbers of the failure: bytes wanted, incarnation expected ... */
+    uint64_t found;   /* ... bytes free, incarnation found */
 } hf_error;
 
 /* A block and the incarnation that is meant. */
@@ -54,8 +54,8 @@ typedef struct {
     uint8_t token[16];   /* the family */
     uint64_t block;
     uint64_t incarnation;
-    uint64_t size;       /* bytes the block must have at least */
-    uint64_t ticket;     /* 0: none */
+    uint64_t size;   /* bytes the block must have at least */
+    uint64_t ticket; /* 0: none */
     uint64_t ticket_incarnation;
     uint32_t sender_pid; /* hints for a receiver that has no heap yet */
     int32_t sender_fd;
@@ -69,19 +69,20 @@ typedef struct {
     uint64_t blocks, block_bytes;           /* live blocks (held by someone), and their bytes incl. rounding */
     uint64_t own_blocks;                    /* those that this process holds */
     uint64_t slots, slots_live, slots_dead, slots_estate;
-    uint64_t tickets_outstanding;           /* unused, in the whole family */
+    uint64_t tickets_outstanding; /* unused, in the whole family */
     uint64_t tickets_issued, tickets_used;
     uint64_t deaths, holds_reclaimed, bytes_reclaimed;
     uint64_t forks, forks_pinned, pinned_blocks;
     uint64_t reuse_forbidden;
-    uint64_t cached_bytes;                  /* free large blocks this process keeps for its next ones */
+    uint64_t cached_bytes; /* free large blocks this process keeps for its next ones */
     uint64_t epoch;
 } hf_figures;
 
 /* ---- membership ---------------------------------------------------------------------------------------------- */
 /* Storage for a membership; all zero is "no heap". `hf_process_size` for callers that cannot see the struct. */
 hf_process *hf_process_new(void);
-void hf_process_delete(hf_process *p); /* unmaps and gives the slot up; the process's holds end (tests, not the border) */
+void hf_process_delete(
+    hf_process *p); /* unmaps and gives the slot up; the process's holds end (tests, not the border) */
 bool hf_is_open(const hf_process *p);
 /* Creates a heap of at most data_bytes (0: the default) and joins it; halves the size until the address space allows. */
 int hf_create(hf_process *p, uint64_t data_bytes);

@@ -141,7 +141,8 @@ static bool kept_find(hf_process *p, uint64_t length, uint64_t *chunk) {
     uint32_t best = HF_KEPT_MAX;
     for (uint32_t i = 0; i < p->kept_count; i++) {
         uint64_t has = p->kept[i].length;
-        if (has >= length && has <= length + length / 4 && (best == HF_KEPT_MAX || has < p->kept[best].length)) best = i;
+        if (has >= length && has <= length + length / 4 && (best == HF_KEPT_MAX || has < p->kept[best].length))
+            best = i;
     }
     if (best == HF_KEPT_MAX) return false;
     *chunk = p->kept[best].chunk;
@@ -162,8 +163,10 @@ int hf_i_large_alloc(hf_process *p, uint64_t size, unsigned flags, hf_ref *out) 
         int result = run_make(p, length, &chunk);
         if (result == HF_E_HEAP_FULL || result == HF_E_NO_MEMORY) { /* what is kept or dead may be what is missing */
             hf_error error = p->error;
-            if (hf_i_kept_evict(p, true) + (uint64_t)hf_i_reap_locked(p) + hf_i_pools_trim(p)) result = run_make(p, length, &chunk);
-            else p->error = error;
+            if (hf_i_kept_evict(p, true) + (uint64_t)hf_i_reap_locked(p) + hf_i_pools_trim(p))
+                result = run_make(p, length, &chunk);
+            else
+                p->error = error;
         }
         if (result != HF_OK) return result;
     }
@@ -196,8 +199,8 @@ static bool scan_large(hf_process *p, uint64_t granule, uint64_t m) {
         uint64_t verdict = held ? HF_META_MAKE(k, 0, HF_META_LIVE)
                                 : HF_META_MAKE((k + 1) & HF_INCARNATION_MASK, p->slot, HF_META_FREE);
         if (hf_cas64_seq_cst(meta, &expected, verdict)) return !held;
-        if (HF_META_STATE(expected) != HF_META_SCANNING) return false;    /* vetoed: who attached will drop it some day */
-        if (!hf_cas64_seq_cst(meta, &expected, m)) return false;          /* RESCAN taken note of, or vetoed just now */
+        if (HF_META_STATE(expected) != HF_META_SCANNING) return false; /* vetoed: who attached will drop it some day */
+        if (!hf_cas64_seq_cst(meta, &expected, m)) return false;       /* RESCAN taken note of, or vetoed just now */
     }
 }
 
@@ -228,7 +231,8 @@ void hf_i_large_sweep(hf_process *p) {
         if (HF_CHUNK_STATE(e) != HF_CHUNK_HEAD || HF_CHUNK_LENGTH(e) == 0) continue;
         uint64_t granule = c * HF_CHUNK_GRANULES, bit = 1ull << (granule % 64);
         uint64_t m = hf_load64_seq_cst(head_meta(p, c));
-        if (HF_META_STATE(m) == HF_META_LIVE && !(hf_i_rows_word(p, granule / 64, bit, NULL) & bit)) hf_i_large_dropped(p, granule);
+        if (HF_META_STATE(m) == HF_META_LIVE && !(hf_i_rows_word(p, granule / 64, bit, NULL) & bit))
+            hf_i_large_dropped(p, granule);
         c += HF_CHUNK_LENGTH(e) - 1;
     }
 }

@@ -96,9 +96,10 @@ _Static_assert(sizeof(hf_card) == 128, "two cache lines a card");
 /* bits 0-2 state; 3-10 size class (SMALL); 11-12 kind (SMALL); 13-31 reserved; 32-63 owner serial
  * HEAD: bits 3-31 length of the run in chunks */
 #define HF_CHUNK_FREE 0u
-#define HF_CHUNK_SMALL 1u /* blocks of one class; `owner` alone allocates here and may scan; owner 0: orphaned, adoptable */
-#define HF_CHUNK_HEAD 2u  /* first chunk of a large block; its meta word tells whose it is */
-#define HF_CHUNK_RUN 3u   /* a further chunk of the HEAD before it or, outside any, claimed by `owner` */
+#define HF_CHUNK_SMALL \
+    1u /* blocks of one class; `owner` alone allocates here and may scan; owner 0: orphaned, adoptable */
+#define HF_CHUNK_HEAD 2u /* first chunk of a large block; its meta word tells whose it is */
+#define HF_CHUNK_RUN 3u  /* a further chunk of the HEAD before it or, outside any, claimed by `owner` */
 #define HF_KIND_PLAIN 0u
 #define HF_KIND_TICKET 1u
 #define HF_CHUNK_STATE(e) ((unsigned)((e) & 7u))
@@ -106,7 +107,7 @@ _Static_assert(sizeof(hf_card) == 128, "two cache lines a card");
 #define HF_CHUNK_KIND(e) ((unsigned)(((e) >> 11) & 3u))
 #define HF_CHUNK_LENGTH(e) ((uint64_t)(((e) >> 3) & 0x1fffffffu))
 #define HF_CHUNK_OWNER(e) ((uint32_t)((e) >> 32))
-#define HF_CHUNK_MAKE_SMALL(cls, kind, owner)                                                                          \
+#define HF_CHUNK_MAKE_SMALL(cls, kind, owner) \
     ((uint64_t)HF_CHUNK_SMALL | (uint64_t)(cls) << 3 | (uint64_t)(kind) << 11 | (uint64_t)(owner) << 32)
 #define HF_CHUNK_MAKE_HEAD(n, owner) ((uint64_t)HF_CHUNK_HEAD | (uint64_t)(n) << 3 | (uint64_t)(owner) << 32)
 #define HF_CHUNK_MAKE_RUN(owner) ((uint64_t)HF_CHUNK_RUN | (uint64_t)(owner) << 32)

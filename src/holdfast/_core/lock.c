@@ -14,13 +14,11 @@
 
 /* SAFETY: only the kernel reads through this pointer; C code sees the word as 64 bits alone. lock.h asserts that the
  * lower half lies at the word's address. */
-static hf_a32 *low_half(hf_lock *lock)
-{
+static hf_a32 *low_half(hf_lock *lock) {
     return (hf_a32 *)(void *)&lock->word_shared;
 }
 
-void hf_i_lock_wake_one(hf_lock *lock)
-{
+void hf_i_lock_wake_one(hf_lock *lock) {
     HF_POINT(lock_before_wake);
     hf_futex_wake(low_half(lock), 1);
 }
@@ -29,28 +27,24 @@ void hf_i_lock_wake_one(hf_lock *lock)
 
 /* relaxed below: only the holder writes these, and the word orders one holder after another. */
 
-void hf_i_lock_sign(hf_process *p, hf_lock *lock, uint32_t self)
-{
+void hf_i_lock_sign(hf_process *p, hf_lock *lock, uint32_t self) {
     HF_POINT(lock_before_sign);
     uint32_t pid = hf_load32_relaxed(&p->cards[HF_SERIAL_SLOT(self)].pid_shared);
     hf_store64_relaxed(&lock->who_shared, (uint64_t)self << 32 | pid);
 }
 
-static void count_one(hf_a32 *counter)
-{
+static void count_one(hf_a32 *counter) {
     hf_store32_relaxed(counter, hf_load32_relaxed(counter) + 1);
 }
 
-void hf_i_lock_wrapped(hf_lock *lock)
-{
+void hf_i_lock_wrapped(hf_lock *lock) {
     count_one(&lock->wraps_shared);
 }
 
 /* ---- death ------------------------------------------------------------------------------------------------------ */
 
 /* The pid that belongs to the serial in `word`; 0: not known. */
-static uint32_t pid_of(hf_process *p, const hf_lock *lock, uint64_t word)
-{
+static uint32_t pid_of(hf_process *p, const hf_lock *lock, uint64_t word) {
     uint64_t who = hf_load64_relaxed(&lock->who_shared);
     hf_card_copy card;
     if (who >> 32 == HF_LOCK_OWNER(word)) {
@@ -61,8 +55,7 @@ static uint32_t pid_of(hf_process *p, const hf_lock *lock, uint64_t word)
 
 /* Takes down who died while the card says so, then makes the lock of `word`, whose owner is dead, an orphan. False:
  * the word has changed meanwhile; look again. */
-static bool mark_orphan(hf_process *p, hf_lock *lock, uint64_t word)
-{
+static bool mark_orphan(hf_process *p, hf_lock *lock, uint64_t word) {
     /* The dead one was killed before it signed: its successor in the slot would take its card away. The lock is not
      * to be had before the mark, so nobody else signs; a release by a third process is the exception, and then a pid
      * that matches no word is not believed. */
@@ -83,8 +76,7 @@ static bool mark_orphan(hf_process *p, hf_lock *lock, uint64_t word)
 }
 
 /* This process's serial, got now if it has none; 0: none to be had. */
-static uint32_t need_self(hf_process *p)
-{
+static uint32_t need_self(hf_process *p) {
     if (__builtin_expect(hf_serial(p) == 0, 0)) {
         hf_i_lock(p);
         (void)hf_i_need_slot(p);
@@ -94,8 +86,7 @@ static uint32_t need_self(hf_process *p)
 }
 
 /* Everything that can be done without sleeping. BUSY: *word is what somebody alive holds. */
-static hf_lock_status look(hf_process *p, hf_lock *lock, uint32_t self, uint64_t *word)
-{
+static hf_lock_status look(hf_process *p, hf_lock *lock, uint32_t self, uint64_t *word) {
     *word = hf_load64_relaxed(&lock->word_shared);
     for (;;) {
         if (HF_LOCK_IS_FREE(*word)) {
@@ -107,8 +98,7 @@ static hf_lock_status look(hf_process *p, hf_lock *lock, uint32_t self, uint64_t
             }
         } else if ((*word & HF_LOCK_ORPHAN) != 0) {
             return HF_LOCK_ORPHANED;
-        } else if (HF_LOCK_OWNER(*word) == self ||
-                   hf_ask(p, HF_LOCK_OWNER(*word)) == HF_PROCESS_ALIVE) {
+        } else if (HF_LOCK_OWNER(*word) == self || hf_ask(p, HF_LOCK_OWNER(*word)) == HF_PROCESS_ALIVE) {
             return HF_LOCK_BUSY;
         } else if (mark_orphan(p, lock, *word)) {
             return HF_LOCK_ORPHANED;
@@ -120,8 +110,7 @@ static hf_lock_status look(hf_process *p, hf_lock *lock, uint32_t self, uint64_t
 
 /* ---- Lock ------------------------------------------------------------------------------------------------------- */
 
-hf_lock_status hf_lock_try(hf_process *p, hf_lock *lock)
-{
+hf_lock_status hf_lock_try(hf_process *p, hf_lock *lock) {
     uint32_t self = need_self(p);
     uint64_t word;
     return self != 0 ? look(p, lock, self, &word) : HF_LOCK_NO_SLOT;
@@ -129,8 +118,7 @@ hf_lock_status hf_lock_try(hf_process *p, hf_lock *lock)
 
 /* After a sleep. A runner (who may have been sent the one wake of a release) leaves behind a lock that it holds or one
  * whose WAITERS is set: invariant W. */
-static hf_lock_status after_sleep(hf_process *p, hf_lock *lock, uint32_t self, bool runner)
-{
+static hf_lock_status after_sleep(hf_process *p, hf_lock *lock, uint32_t self, bool runner) {
     uint64_t word = hf_load64_relaxed(&lock->word_shared);
     for (;;) {
         if (HF_LOCK_IS_FREE(word)) {
@@ -150,8 +138,7 @@ static hf_lock_status after_sleep(hf_process *p, hf_lock *lock, uint32_t self, b
 }
 
 /* True once the lock looks free or orphaned. */
-static bool spin(const hf_lock *lock)
-{
+static bool spin(const hf_lock *lock) {
     for (int i = 0; i < HF_LOCK_LOOKS; i++) {
         uint64_t word = hf_load64_relaxed(&lock->word_shared);
         if (HF_LOCK_IS_FREE(word) || (word & HF_LOCK_ORPHAN) != 0) {
@@ -162,9 +149,7 @@ static bool spin(const hf_lock *lock)
     return false;
 }
 
-uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t max_ns,
-                               uint64_t deadline_ns)
-{
+uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t max_ns, uint64_t deadline_ns) {
     uint64_t slice_ns = waiting->slice_ns != 0 ? waiting->slice_ns : min_ns;
     waiting->slice_ns = slice_ns * 2 < max_ns ? slice_ns * 2 : max_ns;
     if (deadline_ns == HF_NO_DEADLINE) {
@@ -178,8 +163,7 @@ uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t ma
 }
 
 static hf_lock_status wait_slice(hf_process *p, hf_lock *lock, uint32_t self, hf_waiting *waiting,
-                                 uint64_t deadline_ns)
-{
+                                 uint64_t deadline_ns) {
     if (waiting->slice_ns == 0) {
         (void)spin(lock);
     }
@@ -189,8 +173,7 @@ static hf_lock_status wait_slice(hf_process *p, hf_lock *lock, uint32_t self, hf
         if (status != HF_LOCK_BUSY) {
             return status;
         }
-        uint64_t slice_ns = hf_i_waiting_slice_ns(waiting, HF_LOCK_SLICE_MIN_NS,
-                                                  HF_LOCK_SLICE_MAX_NS, deadline_ns);
+        uint64_t slice_ns = hf_i_waiting_slice_ns(waiting, HF_LOCK_SLICE_MIN_NS, HF_LOCK_SLICE_MAX_NS, deadline_ns);
         if (slice_ns == 0) {
             return HF_LOCK_TIMED_OUT;
         }
@@ -210,9 +193,7 @@ static hf_lock_status wait_slice(hf_process *p, hf_lock *lock, uint32_t self, hf
     }
 }
 
-hf_lock_status hf_lock_wait_slice(hf_process *p, hf_lock *lock, hf_waiting *waiting,
-                                  uint64_t deadline_ns)
-{
+hf_lock_status hf_lock_wait_slice(hf_process *p, hf_lock *lock, hf_waiting *waiting, uint64_t deadline_ns) {
     uint32_t self = need_self(p);
     if (self == 0) {
         return HF_LOCK_NO_SLOT;
@@ -225,8 +206,7 @@ hf_lock_status hf_lock_wait_slice(hf_process *p, hf_lock *lock, hf_waiting *wait
 }
 
 /* Who the serial in `word` is, as far as it is still known. */
-static void describe(hf_process *p, const hf_lock *lock, uint64_t word, hf_death *out)
-{
+static void describe(hf_process *p, const hf_lock *lock, uint64_t word, hf_death *out) {
     hf_card_copy card;
     memset(out, 0, sizeof *out);
     out->serial = HF_LOCK_OWNER(word);
@@ -238,8 +218,7 @@ static void describe(hf_process *p, const hf_lock *lock, uint64_t word, hf_death
     }
 }
 
-bool hf_lock_death(hf_process *p, const hf_lock *lock, hf_death *out)
-{
+bool hf_lock_death(hf_process *p, const hf_lock *lock, hf_death *out) {
     uint64_t word = hf_lock_word(lock);
     if ((word & HF_LOCK_ORPHAN) == 0) {
         return false;
@@ -249,8 +228,7 @@ bool hf_lock_death(hf_process *p, const hf_lock *lock, hf_death *out)
     return hf_lock_word(lock) == word;
 }
 
-hf_lock_status hf_lock_recover(hf_process *p, hf_lock *lock, uint64_t thread, hf_death *out)
-{
+hf_lock_status hf_lock_recover(hf_process *p, hf_lock *lock, uint64_t thread, hf_death *out) {
     uint32_t self = need_self(p);
     if (self == 0) {
         return HF_LOCK_NO_SLOT;
@@ -261,8 +239,7 @@ hf_lock_status hf_lock_recover(hf_process *p, hf_lock *lock, uint64_t thread, hf
             return HF_LOCK_NOT_ORPHANED;
         }
         if ((word & HF_LOCK_ORPHAN) == 0) {
-            if (HF_LOCK_OWNER(word) == self ||
-                hf_ask(p, HF_LOCK_OWNER(word)) == HF_PROCESS_ALIVE) {
+            if (HF_LOCK_OWNER(word) == self || hf_ask(p, HF_LOCK_OWNER(word)) == HF_PROCESS_ALIVE) {
                 return HF_LOCK_NOT_ORPHANED;
             }
             (void)mark_orphan(p, lock, word);
@@ -284,31 +261,26 @@ hf_lock_status hf_lock_recover(hf_process *p, hf_lock *lock, uint64_t thread, hf
     }
 }
 
-hf_lock_status hf_lock_abandon(hf_process *p, hf_lock *lock, const hf_death *death)
-{
+hf_lock_status hf_lock_abandon(hf_process *p, hf_lock *lock, const hf_death *death) {
     uint64_t word = hf_load64_relaxed(&lock->word_shared);
     uint64_t orphan;
     do {
-        if (HF_LOCK_IS_FREE(word) || HF_LOCK_OWNER(word) != hf_serial(p) ||
-            (word & HF_LOCK_ORPHAN) != 0) {
+        if (HF_LOCK_IS_FREE(word) || HF_LOCK_OWNER(word) != hf_serial(p) || (word & HF_LOCK_ORPHAN) != 0) {
             return HF_LOCK_NOT_OWNER;
         }
         /* While the word names us, this name of another is not believed; killed here, we are the dead one. */
         hf_store64_relaxed(&lock->who_shared, (uint64_t)death->serial << 32 | death->pid);
         HF_POINT(lock_before_abandon);
-        orphan = (uint64_t)death->serial << 32 |
-                 ((HF_LOCK_LOW(word) | HF_LOCK_ORPHAN) & ~(uint32_t)HF_LOCK_WAITERS);
+        orphan = (uint64_t)death->serial << 32 | ((HF_LOCK_LOW(word) | HF_LOCK_ORPHAN) & ~(uint32_t)HF_LOCK_WAITERS);
     } while (!hf_cas64_seq_cst(&lock->word_shared, &word, orphan));
     hf_futex_wake(low_half(lock), INT_MAX);
     return HF_LOCK_ACQUIRED;
 }
 
-void hf_lock_count(hf_process *p, const hf_lock *lock, hf_lock_figures *out)
-{
+void hf_lock_count(hf_process *p, const hf_lock *lock, hf_lock_figures *out) {
     uint64_t word = hf_lock_word(lock);
     memset(out, 0, sizeof *out);
-    out->acquisitions = ((uint64_t)hf_load32_relaxed(&lock->wraps_shared) << HF_LOCK_COUNT_BITS) +
-                        HF_LOCK_COUNT(word);
+    out->acquisitions = ((uint64_t)hf_load32_relaxed(&lock->wraps_shared) << HF_LOCK_COUNT_BITS) + HF_LOCK_COUNT(word);
     out->contended = hf_load32_relaxed(&lock->contended_shared);
     out->owner_deaths = hf_load32_relaxed(&lock->deaths_shared);
     out->recoveries = hf_load32_relaxed(&lock->recoveries_shared);
@@ -325,8 +297,7 @@ void hf_lock_count(hf_process *p, const hf_lock *lock, hf_lock_figures *out)
 
 /* ---- RLock ------------------------------------------------------------------------------------------------------ */
 
-hf_lock_status hf_rlock_try(hf_process *p, hf_lock *lock, uint64_t thread)
-{
+hf_lock_status hf_rlock_try(hf_process *p, hf_lock *lock, uint64_t thread) {
     if (hf_rlock_grab(p, lock, thread)) {
         return HF_LOCK_ACQUIRED;
     }
@@ -340,9 +311,8 @@ hf_lock_status hf_rlock_try(hf_process *p, hf_lock *lock, uint64_t thread)
     return status;
 }
 
-hf_lock_status hf_rlock_wait_slice(hf_process *p, hf_lock *lock, uint64_t thread,
-                                   hf_waiting *waiting, uint64_t deadline_ns)
-{
+hf_lock_status hf_rlock_wait_slice(hf_process *p, hf_lock *lock, uint64_t thread, hf_waiting *waiting,
+                                   uint64_t deadline_ns) {
     if (hf_rlock_grab(p, lock, thread)) {
         return HF_LOCK_ACQUIRED;
     }
@@ -356,8 +326,7 @@ hf_lock_status hf_rlock_wait_slice(hf_process *p, hf_lock *lock, uint64_t thread
     return status;
 }
 
-hf_lock_status hf_i_rlock_refuse(const hf_lock *lock)
-{
+hf_lock_status hf_i_rlock_refuse(const hf_lock *lock) {
     uint64_t word = hf_lock_word(lock);
     if (HF_LOCK_IS_FREE(word)) {
         return HF_LOCK_NOT_HELD;

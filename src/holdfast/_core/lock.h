@@ -34,11 +34,11 @@
 #include "atomics.h"
 #include "holdfast.h"
 
-#define HF_LOCK_WAITERS     1ull
-#define HF_LOCK_ORPHAN      2ull
-#define HF_LOCK_ONE         4ull /* one acquisition */
-#define HF_LOCK_COUNT_BITS  30u
-#define HF_LOCK_LOW(word)   ((uint32_t)(word))
+#define HF_LOCK_WAITERS 1ull
+#define HF_LOCK_ORPHAN 2ull
+#define HF_LOCK_ONE 4ull /* one acquisition */
+#define HF_LOCK_COUNT_BITS 30u
+#define HF_LOCK_LOW(word) ((uint32_t)(word))
 #define HF_LOCK_COUNT(word) (HF_LOCK_LOW(word) >> 2)
 #define HF_LOCK_OWNER(word) ((uint32_t)((word) >> 32))
 /* Nobody is in, and whoever wants may go in. (An orphan has an owner: the dead one.) */
@@ -48,32 +48,27 @@
 #define HF_LOCK_SLICE_MIN_NS 1000000ull
 #define HF_LOCK_SLICE_MAX_NS 50000000ull
 
-#define HF_NO_DEADLINE       UINT64_MAX
+#define HF_NO_DEADLINE UINT64_MAX
 
 typedef enum {
     HF_LOCK_ACQUIRED = 0, /* the caller holds it (release: the caller has let go) */
-    HF_LOCK_BUSY = 1, /* somebody alive holds it; after a slice: look at signals and call again */
+    HF_LOCK_BUSY = 1,     /* somebody alive holds it; after a slice: look at signals and call again */
     HF_LOCK_TIMED_OUT = 2,
-    HF_LOCK_ORPHANED =
-        3, /* its owner died; held by nobody; hf_lock_death says who, hf_lock_recover gets in */
-    HF_LOCK_NOT_HELD = 4,  /* release of a lock that nobody holds */
-    HF_LOCK_NOT_OWNER = 5, /* release of an RLock by another thread or process than its owner's */
+    HF_LOCK_ORPHANED = 3,     /* its owner died; held by nobody; hf_lock_death says who, hf_lock_recover gets in */
+    HF_LOCK_NOT_HELD = 4,     /* release of a lock that nobody holds */
+    HF_LOCK_NOT_OWNER = 5,    /* release of an RLock by another thread or process than its owner's */
     HF_LOCK_NOT_ORPHANED = 6, /* recovery of a lock whose owner is not dead */
     HF_LOCK_TOO_DEEP = 7,     /* the recursion count is full; nothing has changed */
-    HF_LOCK_NO_SLOT =
-        8, /* this process has no name to lock by and can get none; hf_last_error says why */
+    HF_LOCK_NO_SLOT = 8,      /* this process has no name to lock by and can get none; hf_last_error says why */
 } hf_lock_status;
 
 /* All zero is a free lock. Fields behind the word are written by the holder alone, except where it says otherwise;
  * they are atomics because others read them meanwhile. */
 typedef struct {
-    hf_a64
-        word_shared; /* see above; the first member, so that a cell's value and the word make a pair */
-    hf_a64
-        who_shared; /* serial << 32 | pid of the last process that signed; believed if the serial matches */
-    hf_a64 thread_shared; /* RLock: the holding thread, as the border names threads */
-    hf_a32
-        thread_at_shared; /* RLock: the count at which thread and depth were written; believed if equal */
+    hf_a64 word_shared;       /* see above; the first member, so that a cell's value and the word make a pair */
+    hf_a64 who_shared;        /* serial << 32 | pid of the last process that signed; believed if the serial matches */
+    hf_a64 thread_shared;     /* RLock: the holding thread, as the border names threads */
+    hf_a32 thread_at_shared;  /* RLock: the count at which thread and depth were written; believed if equal */
     hf_a32 depth_shared;      /* RLock: how many times the holder is in; at least 1 while held */
     hf_a32 wraps_shared;      /* how many times the count went through 0 */
     hf_a32 contended_shared;  /* acquisitions that did not come at once; wraps */
@@ -81,11 +76,9 @@ typedef struct {
     hf_a32 recoveries_shared; /* successful hf_lock_recover */
 } hf_lock;
 _Static_assert(sizeof(hf_lock) <= 48, "a value and its lock share one granule, with room to spare");
-_Static_assert(offsetof(hf_lock, word_shared) == 0,
-               "pair.h needs the word directly behind the value");
+_Static_assert(offsetof(hf_lock, word_shared) == 0, "pair.h needs the word directly behind the value");
 _Static_assert(_Alignof(hf_lock) == 8, "the word may not straddle a cache line");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "the lower half is the futex, at the word's address");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half is the futex, at the word's address");
 
 /* One wait for one lock; begins as HF_WAITING and lives on the waiter's stack over its slices. */
 typedef struct {
@@ -126,8 +119,7 @@ typedef struct {
 hf_lock_status hf_lock_try(hf_process *p, hf_lock *lock);
 /* At most one sleep, at most HF_LOCK_SLICE_MAX_NS; a signal ends it early. deadline_ns: on hf_now_ns's clock,
  * or HF_NO_DEADLINE. One that has passed still gets a full try: TIMED_OUT means that the lock was held. */
-hf_lock_status hf_lock_wait_slice(hf_process *p, hf_lock *lock, hf_waiting *waiting,
-                                  uint64_t deadline_ns);
+hf_lock_status hf_lock_wait_slice(hf_process *p, hf_lock *lock, hf_waiting *waiting, uint64_t deadline_ns);
 /* Gets into an orphan (one whose owner's death nobody has noticed yet counts) and takes the mark off: ACQUIRED, with
  * the dead in *out. Otherwise NOT_ORPHANED, nothing changed: also for the slower of two recoverers. thread: of an
  * RLock, which is then held once; 0 for a Lock. NO_SLOT as for the others. */
@@ -143,8 +135,8 @@ void hf_lock_count(hf_process *p, const hf_lock *lock, hf_lock_figures *out);
 /* ---- RLock --------------------------------------------------------------------------------------------------- */
 /* As above. thread: any number but 0 that no two living threads of one process share. */
 hf_lock_status hf_rlock_try(hf_process *p, hf_lock *lock, uint64_t thread);
-hf_lock_status hf_rlock_wait_slice(hf_process *p, hf_lock *lock, uint64_t thread,
-                                   hf_waiting *waiting, uint64_t deadline_ns);
+hf_lock_status hf_rlock_wait_slice(hf_process *p, hf_lock *lock, uint64_t thread, hf_waiting *waiting,
+                                   uint64_t deadline_ns);
 
 /* ---- slow halves of the inline functions below ------------------------------------------------------------------ */
 void hf_i_lock_sign(hf_process *p, hf_lock *lock, uint32_t self);
@@ -152,25 +144,21 @@ void hf_i_lock_wrapped(hf_lock *lock);
 void hf_i_lock_wake_one(hf_lock *lock);
 hf_lock_status hf_i_rlock_refuse(const hf_lock *lock);
 /* Length of the next sleep, within the deadline, and doubles the one after it; 0: the deadline has passed. */
-uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t max_ns,
-                               uint64_t deadline_ns);
+uint64_t hf_i_waiting_slice_ns(hf_waiting *waiting, uint64_t min_ns, uint64_t max_ns, uint64_t deadline_ns);
 
 /* ---- inline: what is done millions of times a second -------------------------------------------------------------- */
-static inline uint64_t hf_lock_word(const hf_lock *lock)
-{
+static inline uint64_t hf_lock_word(const hf_lock *lock) {
     /* acquire: what the last holder wrote before its release is visible to who finds the lock free */
     return hf_load64_acquire(&lock->word_shared);
 }
 
 /* The word after an acquisition of `word`; flags stay as they are, and the count wraps inside the lower half. */
-static inline uint64_t hf_i_lock_taken(uint64_t word, uint32_t self)
-{
+static inline uint64_t hf_i_lock_taken(uint64_t word, uint32_t self) {
     return (uint64_t)self << 32 | (uint32_t)(HF_LOCK_LOW(word) + (uint32_t)HF_LOCK_ONE);
 }
 
 /* What a holder writes down about itself, after it got in. */
-static inline void hf_i_lock_enter(hf_process *p, hf_lock *lock, uint64_t taken, uint32_t self)
-{
+static inline void hf_i_lock_enter(hf_process *p, hf_lock *lock, uint64_t taken, uint32_t self) {
     /* relaxed: only the holder writes, and readers compare the serial with the word's. The same process again and
      * again is the usual case and costs one load from the line it has just written. */
     if (__builtin_expect((hf_load64_relaxed(&lock->who_shared) >> 32) != self, 0)) {
@@ -182,8 +170,7 @@ static inline void hf_i_lock_enter(hf_process *p, hf_lock *lock, uint64_t taken,
 }
 
 /* One compare-and-swap. False: not at once, for whatever reason; hf_lock_try or hf_lock_wait_slice finds out. */
-static inline bool hf_lock_grab(hf_process *p, hf_lock *lock)
-{
+static inline bool hf_lock_grab(hf_process *p, hf_lock *lock) {
     uint32_t self = hf_serial(p);
     uint64_t word = hf_load64_relaxed(&lock->word_shared);
     while (HF_LOCK_IS_FREE(word) && self != 0) {
@@ -199,8 +186,7 @@ static inline bool hf_lock_grab(hf_process *p, hf_lock *lock)
 
 /* Lets go, whoever holds it (a Lock's right). ACQUIRED means done; NOT_HELD and ORPHANED changed nothing.
  * One read-modify-write: a plain store could overwrite the WAITERS that somebody is just setting. */
-static inline hf_lock_status hf_lock_release(hf_lock *lock)
-{
+static inline hf_lock_status hf_lock_release(hf_lock *lock) {
     uint64_t word = hf_load64_relaxed(&lock->word_shared);
     for (;;) {
         if (__builtin_expect(HF_LOCK_IS_FREE(word), 0)) {
@@ -211,8 +197,7 @@ static inline hf_lock_status hf_lock_release(hf_lock *lock)
         }
         /* seq_cst includes the release that the acquire of hf_lock_grab pairs with. Owner and WAITERS go in one
          * step: who sets WAITERS later does so on a lock that it sees free, and does not sleep. */
-        if (hf_cas64_seq_cst(&lock->word_shared, &word,
-                             HF_LOCK_LOW(word) & ~(uint32_t)HF_LOCK_WAITERS)) {
+        if (hf_cas64_seq_cst(&lock->word_shared, &word, HF_LOCK_LOW(word) & ~(uint32_t)HF_LOCK_WAITERS)) {
             if (__builtin_expect((word & HF_LOCK_WAITERS) != 0, 0)) {
                 hf_i_lock_wake_one(lock);
             }
@@ -222,11 +207,9 @@ static inline hf_lock_status hf_lock_release(hf_lock *lock)
 }
 
 /* Does this thread hold this RLock? */
-static inline bool hf_rlock_is_mine(const hf_process *p, const hf_lock *lock, uint64_t thread)
-{
+static inline bool hf_rlock_is_mine(const hf_process *p, const hf_lock *lock, uint64_t thread) {
     uint64_t word = hf_load64_relaxed(&lock->word_shared);
-    if (HF_LOCK_OWNER(word) != hf_serial(p) || HF_LOCK_IS_FREE(word) ||
-        (word & HF_LOCK_ORPHAN) != 0) {
+    if (HF_LOCK_OWNER(word) != hf_serial(p) || HF_LOCK_IS_FREE(word) || (word & HF_LOCK_ORPHAN) != 0) {
         return false;
     }
     /* acquire, partner: hf_i_rlock_sign's release. An equal count says that `thread` was written by the present
@@ -237,19 +220,16 @@ static inline bool hf_rlock_is_mine(const hf_process *p, const hf_lock *lock, ui
 }
 
 /* Puts the thread into a lock that the caller has just acquired. */
-static inline void hf_i_rlock_sign(hf_lock *lock, uint64_t thread)
-{
+static inline void hf_i_rlock_sign(hf_lock *lock, uint64_t thread) {
     hf_store64_relaxed(&lock->thread_shared, thread);
     hf_store32_relaxed(&lock->depth_shared, 1);
     /* release, partner: hf_rlock_is_mine. relaxed read of the word: this thread wrote it, and its count changes
      * only when the lock changes hands. */
-    hf_store32_release(&lock->thread_at_shared,
-                       HF_LOCK_COUNT(hf_load64_relaxed(&lock->word_shared)));
+    hf_store32_release(&lock->thread_at_shared, HF_LOCK_COUNT(hf_load64_relaxed(&lock->word_shared)));
 }
 
 /* Once more, or one compare-and-swap. False as for hf_lock_grab. */
-static inline bool hf_rlock_grab(hf_process *p, hf_lock *lock, uint64_t thread)
-{
+static inline bool hf_rlock_grab(hf_process *p, hf_lock *lock, uint64_t thread) {
     if (hf_rlock_is_mine(p, lock, thread)) {
         uint32_t depth = hf_load32_relaxed(&lock->depth_shared);
         if (__builtin_expect(depth == UINT32_MAX, 0)) {
@@ -266,8 +246,7 @@ static inline bool hf_rlock_grab(hf_process *p, hf_lock *lock, uint64_t thread)
 }
 
 /* Out by one level; out of the lock at the last. NOT_OWNER, NOT_HELD and ORPHANED changed nothing. */
-static inline hf_lock_status hf_rlock_release(hf_process *p, hf_lock *lock, uint64_t thread)
-{
+static inline hf_lock_status hf_rlock_release(hf_process *p, hf_lock *lock, uint64_t thread) {
     if (__builtin_expect(!hf_rlock_is_mine(p, lock, thread), 0)) {
         return hf_i_rlock_refuse(lock);
     }

@@ -30,14 +30,11 @@ _Static_assert(sizeof(hf_pair) <= HF_GRANULE, "a cell is one granule");
 #if HF_PAIR_AT_ONCE
 /* True when value and word were as expected and the value is now `desired`, the word untouched; otherwise *value and
  * *word are what was found. seq_cst (a locked instruction); partners: every load and compare-and-swap of either half. */
-static inline bool hf_pair_cas_seq_cst(hf_pair *pair, uint64_t *value, uint64_t *word,
-                                       uint64_t desired)
-{
+static inline bool hf_pair_cas_seq_cst(hf_pair *pair, uint64_t *value, uint64_t *word, uint64_t desired) {
     bool done;
     /* SAFETY: 16-byte aligned by the type; both halves are always mapped and writable together. */
     __asm__ volatile("lock cmpxchg16b %[pair]"
-                     : [pair] "+m"(*(unsigned __int128 *)(void *)pair), "+a"(*value), "+d"(*word),
-                       "=@ccz"(done)
+                     : [pair] "+m"(*(unsigned __int128 *)(void *)pair), "+a"(*value), "+d"(*word), "=@ccz"(done)
                      : "b"(desired), "c"(*word)
                      : "memory");
     return done;
@@ -45,8 +42,7 @@ static inline bool hf_pair_cas_seq_cst(hf_pair *pair, uint64_t *value, uint64_t 
 #endif
 
 /* Stores unless somebody holds the lock; false: it is held or orphaned, nothing has changed. */
-static inline bool hf_pair_store(hf_process *p, hf_pair *pair, uint64_t desired)
-{
+static inline bool hf_pair_store(hf_process *p, hf_pair *pair, uint64_t desired) {
 #if HF_PAIR_AT_ONCE
     (void)p;
     uint64_t value = hf_load64_relaxed(&pair->value_shared);

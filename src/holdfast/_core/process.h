@@ -23,9 +23,9 @@ typedef struct {
     uint64_t ready_word; /* granule number / 64 */
     uint32_t *chunks;    /* own chunks of this class */
     uint32_t count, room;
-    uint32_t at_chunk, at_word;  /* where the walk is */
-    uint64_t walk_left;          /* words that the present walk has still to look at */
-    uint64_t dropped, claimed;   /* blocks since the last walk began: what makes a new walk worth while */
+    uint32_t at_chunk, at_word; /* where the walk is */
+    uint64_t walk_left;         /* words that the present walk has still to look at */
+    uint64_t dropped, claimed;  /* blocks since the last walk began: what makes a new walk worth while */
 } hf_pool;
 
 /* A free large block that this process keeps, pages and all, for its next one. */
@@ -77,12 +77,12 @@ struct hf_process {
     uint32_t child_slot, child_serial;
     hf_os_lifeline child_lifeline;
     /* allocation */
-    uint8_t class_of[HF_SMALL_GRANULES + 1];        /* granules -> class */
-    uint32_t class_granules[HF_CLASSES_MAX];        /* class -> granules */
+    uint8_t class_of[HF_SMALL_GRANULES + 1]; /* granules -> class */
+    uint32_t class_granules[HF_CLASSES_MAX]; /* class -> granules */
     uint32_t classes;
     uint64_t heads[HF_CLASSES_MAX][HF_CHUNK_WORDS]; /* first granules of the blocks of a chunk */
     hf_pool pools[HF_KINDS][HF_CLASSES_MAX];
-    uint64_t seen_freed;    /* chunks_freed at the last search of the chunk table that found nothing */
+    uint64_t seen_freed; /* chunks_freed at the last search of the chunk table that found nothing */
     uint64_t last_reap_ns;
     hf_kept kept[HF_KEPT_MAX];
     uint32_t kept_count;
@@ -115,7 +115,8 @@ static inline hf_off hf_i_off(const hf_process *p, uint64_t granule) {
 static inline hf_off hf_i_chunk_off(const hf_process *p, uint64_t chunk) {
     return (hf_off){p->data_off + chunk * (uint64_t)HF_CHUNK_BYTES};
 }
-static inline int hf_i_fail(hf_process *p, hf_status status, const char *what, int os_errno, uint64_t wanted, uint64_t found) {
+static inline int hf_i_fail(hf_process *p, hf_status status, const char *what, int os_errno, uint64_t wanted,
+                            uint64_t found) {
     p->error = (hf_error){os_errno, what, wanted, found};
     return status;
 }
@@ -202,6 +203,9 @@ void hf_i_tickets_forget(hf_process *p);
 /* Granules that the unused tickets of a dead slot stand for (tickets and targets), sorted, in malloc'ed *out.
  * HF_E_NO_MEMORY: could not be told. */
 int hf_i_tickets_of(hf_process *p, uint32_t slot, uint64_t **out, uint64_t *count);
+
+/* ---- fork.c ---- */
+void hf_i_forks_forget(const hf_process *p);
 
 /* ---- attach: shared by targets and tickets (scan.c) --------------------------------------------------------------------------------------------------- */
 /* Sets the own bit and accepts the incarnation, or leaves everything as it was. (locked) */

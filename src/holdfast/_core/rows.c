@@ -88,7 +88,8 @@ uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough, con
 }
 
 /* Calls copy for each run of existing pages of the own row. */
-static int for_own_pages(hf_process *p, hf_a64 *to, int (*copy)(hf_process *, hf_a64 *to, uint64_t page, uint64_t pages)) {
+static int for_own_pages(hf_process *p, hf_a64 *to,
+                         int (*copy)(hf_process *, hf_a64 *to, uint64_t page, uint64_t pages)) {
     uint64_t words = summary_words(p);
     for (uint64_t w = 0; w < words; w++) {
         uint64_t bits = hf_load64_relaxed(&p->row[w]);

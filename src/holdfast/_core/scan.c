@@ -105,7 +105,8 @@ int hf_i_attach(hf_process *p, uint64_t granule, uint64_t incarnation) {
     HF_POINT(attach_bit_set);
     uint64_t m = hf_load64_seq_cst(meta);
     while (HF_META_INCARNATION(m) == incarnation && HF_META_STATE(m) != HF_META_FREE) {
-        if (HF_META_STATE(m) != HF_META_LIVE && !hf_cas64_seq_cst(meta, &m, HF_META_MAKE(incarnation, 0, HF_META_LIVE))) continue;
+        if (HF_META_STATE(m) != HF_META_LIVE && !hf_cas64_seq_cst(meta, &m, HF_META_MAKE(incarnation, 0, HF_META_LIVE)))
+            continue;
         if (!held_by_another(p, granule)) break; /* dropped by all, only not found by a scan yet */
         HF_POINT(attach_accepted);
         return HF_OK;
@@ -113,6 +114,7 @@ int hf_i_attach(hf_process *p, uint64_t granule, uint64_t incarnation) {
     hf_i_own_clear_release(p, granule);
     uint64_t bytes, entry;
     /* Who scanned meanwhile may have taken this bit for a hold; of a large block nobody else would look again. */
-    if (hf_i_block_at(p, granule, &bytes, &entry) && HF_CHUNK_STATE(entry) == HF_CHUNK_HEAD) hf_i_large_dropped(p, granule);
+    if (hf_i_block_at(p, granule, &bytes, &entry) && HF_CHUNK_STATE(entry) == HF_CHUNK_HEAD)
+        hf_i_large_dropped(p, granule);
     return hf_i_fail(p, HF_E_STALE, "block", 0, incarnation, HF_META_INCARNATION(m));
 }

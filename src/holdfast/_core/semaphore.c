@@ -3,16 +3,14 @@
 
 #include "points.h"
 
-void hf_i_semaphore_wake_one(hf_semaphore *semaphore)
-{
+void hf_i_semaphore_wake_one(hf_semaphore *semaphore) {
     HF_POINT(semaphore_before_wake);
     hf_futex_wake(&semaphore->state_shared, 1);
 }
 
 /* After a sleep. A runner (who may have been sent the one wake of a post) passes its duty on: to the next sleeper if
  * there is more to take, to the next post by WAITERS if there is not. */
-static hf_semaphore_status after_sleep(hf_semaphore *semaphore, bool runner)
-{
+static hf_semaphore_status after_sleep(hf_semaphore *semaphore, bool runner) {
     uint32_t state = hf_load32_relaxed(&semaphore->state_shared);
     for (;;) {
         if (state >= HF_SEMAPHORE_ONE) {
@@ -32,15 +30,13 @@ static hf_semaphore_status after_sleep(hf_semaphore *semaphore, bool runner)
     }
 }
 
-hf_semaphore_status hf_semaphore_wait_slice(hf_semaphore *semaphore, hf_waiting *waiting,
-                                            uint64_t deadline_ns)
-{
+hf_semaphore_status hf_semaphore_wait_slice(hf_semaphore *semaphore, hf_waiting *waiting, uint64_t deadline_ns) {
     for (;;) {
         if (hf_semaphore_try(semaphore) == HF_SEMAPHORE_OK) {
             return HF_SEMAPHORE_OK;
         }
-        uint64_t slice_ns = hf_i_waiting_slice_ns(waiting, HF_SEMAPHORE_SLICE_MIN_NS,
-                                                  HF_SEMAPHORE_SLICE_MAX_NS, deadline_ns);
+        uint64_t slice_ns =
+            hf_i_waiting_slice_ns(waiting, HF_SEMAPHORE_SLICE_MIN_NS, HF_SEMAPHORE_SLICE_MAX_NS, deadline_ns);
         if (slice_ns == 0) {
             return HF_SEMAPHORE_TIMED_OUT;
         }

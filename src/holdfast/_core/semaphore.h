@@ -20,8 +20,8 @@
 #include "holdfast.h"
 #include "lock.h"
 
-#define HF_SEMAPHORE_WAITERS   1u
-#define HF_SEMAPHORE_ONE       2u
+#define HF_SEMAPHORE_WAITERS 1u
+#define HF_SEMAPHORE_ONE 2u
 #define HF_SEMAPHORE_VALUE_MAX 0x7fffffffu /* as SEM_VALUE_MAX on Linux */
 
 /* Sleeps only have to end for signals that another thread took and for killed runners, both rare; a pool's idle
@@ -43,26 +43,22 @@ typedef struct {
 _Static_assert(sizeof(hf_semaphore) == 8, "fits every block");
 
 /* Before anybody else can reach it. 0 <= value <= max_value <= HF_SEMAPHORE_VALUE_MAX. */
-static inline void hf_semaphore_init(hf_semaphore *semaphore, uint32_t value, uint32_t max_value)
-{
+static inline void hf_semaphore_init(hf_semaphore *semaphore, uint32_t value, uint32_t max_value) {
     semaphore->max_value = max_value;
     hf_store32_relaxed(&semaphore->state_shared, value * HF_SEMAPHORE_ONE);
 }
 
 /* At most one sleep; a signal ends it early. deadline_ns: on hf_now_ns's clock, or HF_NO_DEADLINE. One that has
  * passed still gets a try. OK, ZERO (call again) or TIMED_OUT. */
-hf_semaphore_status hf_semaphore_wait_slice(hf_semaphore *semaphore, hf_waiting *waiting,
-                                            uint64_t deadline_ns);
+hf_semaphore_status hf_semaphore_wait_slice(hf_semaphore *semaphore, hf_waiting *waiting, uint64_t deadline_ns);
 void hf_i_semaphore_wake_one(hf_semaphore *semaphore);
 
-static inline uint32_t hf_semaphore_value(const hf_semaphore *semaphore)
-{
+static inline uint32_t hf_semaphore_value(const hf_semaphore *semaphore) {
     return hf_load32_acquire(&semaphore->state_shared) / HF_SEMAPHORE_ONE;
 }
 
 /* One compare-and-swap; OK or ZERO. */
-static inline hf_semaphore_status hf_semaphore_try(hf_semaphore *semaphore)
-{
+static inline hf_semaphore_status hf_semaphore_try(hf_semaphore *semaphore) {
     uint32_t state = hf_load32_relaxed(&semaphore->state_shared);
     while (state >= HF_SEMAPHORE_ONE) {
         /* acquire, partner: the post's compare-and-swap. The value is above 0, so WAITERS is not set. */
@@ -74,8 +70,7 @@ static inline hf_semaphore_status hf_semaphore_try(hf_semaphore *semaphore)
 }
 
 /* OK or FULL. A compare-and-swap and not an addition: max_value must hold at every moment. */
-static inline hf_semaphore_status hf_semaphore_post(hf_semaphore *semaphore)
-{
+static inline hf_semaphore_status hf_semaphore_post(hf_semaphore *semaphore) {
     uint32_t state = hf_load32_relaxed(&semaphore->state_shared);
     for (;;) {
         if (__builtin_expect(state / HF_SEMAPHORE_ONE >= semaphore->max_value, 0)) {

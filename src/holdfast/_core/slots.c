@@ -67,10 +67,13 @@ static int come_alive(hf_process *p, uint32_t parent_serial, uint32_t slot, uint
 
 static int claim_once(hf_process *p, uint32_t parent_serial, uint32_t *slot, uint32_t *serial, hf_os_lifeline *line) {
     int fd = hf_i_fd(p);
-    if (fd < 0) return hf_i_fail(p, HF_E_NO_DESCRIPTOR, "the heap's own descriptor (the program closed it)", EBADF, 1, 0);
+    if (fd < 0)
+        return hf_i_fail(p, HF_E_NO_DESCRIPTOR, "the heap's own descriptor (the program closed it)", EBADF, 1, 0);
     for (uint32_t s = 0; s < p->header->slots; s++) {
         /* cards below the top exist; those above may be holes, also when their neighbour on the page is not */
-        int result = s < hf_load64_seq_cst(&p->header->slots_top_shared) ? HF_OK : hf_i_reserve(p, &p->cards[s], sizeof(hf_card));
+        int result = s < hf_load64_seq_cst(&p->header->slots_top_shared)
+                         ? HF_OK
+                         : hf_i_reserve(p, &p->cards[s], sizeof(hf_card));
         if (result != HF_OK) return result;
         if ((hf_load64_seq_cst(&p->cards[s].word_shared) & 3u) != HF_SLOT_FREE) continue;
         const char *what;

@@ -115,7 +115,8 @@ void hf_i_tickets_forget(hf_process *p) {
 
 static void use_ticket(hf_process *p, const hf_wire *wire) {
     uint64_t granule, bytes, entry, unused = HF_TICKET_UNUSED;
-    if (wire->ticket == 0 || !granule_of(p, wire->ticket, &granule) || !hf_i_block_at(p, granule, &bytes, &entry)) return;
+    if (wire->ticket == 0 || !granule_of(p, wire->ticket, &granule) || !hf_i_block_at(p, granule, &bytes, &entry))
+        return;
     if (HF_CHUNK_STATE(entry) != HF_CHUNK_SMALL || HF_CHUNK_KIND(entry) != HF_KIND_TICKET) return;
     /* gone: used before, or the sender's estate is over; the target is held all the same */
     if (hf_i_attach(p, granule, wire->ticket_incarnation) != HF_OK) return;
@@ -134,7 +135,8 @@ static int attach(hf_process *p, const hf_wire *wire, hf_ref *out) {
     if (!p->open) return hf_i_fail(p, HF_E_CLOSED, "heap", 0, 0, 0);
     if (memcmp(wire->token, p->header->token, sizeof wire->token) != 0)
         return hf_i_fail(p, HF_E_FOREIGN, "family", 0, 0, 0);
-    if (!granule_of(p, wire->block, &granule)) return hf_i_fail(p, HF_E_FORGED, "offset", 0, p->header->file_bytes, wire->block);
+    if (!granule_of(p, wire->block, &granule))
+        return hf_i_fail(p, HF_E_FORGED, "offset", 0, p->header->file_bytes, wire->block);
     int result = hf_i_need_slot(p);
     if (result != HF_OK) return result;
     if (!hf_i_block_at(p, granule, &bytes, &entry)) return hf_i_fail(p, HF_E_STALE, "block", 0, wire->incarnation, 0);
