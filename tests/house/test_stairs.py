@@ -21,9 +21,10 @@ LAYER = {
     "": "package",
     "errors": "errors",
     "findings": "findings",
-    "_core": "native",
-    "_native": "native",
-    "_family": "objects",
+    "_core": "core",
+    "_family": "border",
+    "_native": "border",
+    "_spawn": "border",
     "arrays": "objects",
     "cells": "objects",
     "locks": "objects",
@@ -40,19 +41,23 @@ LAYER = {
     "__main__": "tools",
 }
 
+# The parts that _native.pyx is put together from have no module of their own.
+BORDER_SUFFIXES = {".pyx", ".pxd", ".pxi"}
+
 # What a layer may import besides itself. `package` is __init__.py: the public names.
 MAY_IMPORT = {
     "errors": set(),
     "findings": {"errors"},
-    "native": {"errors"},
-    "objects": {"native", "errors"},
-    "guard": {"objects", "native", "errors", "findings"},
-    "sanitizer": {"guard", "objects", "native", "errors", "findings"},
+    "core": set(),
+    "border": {"core", "errors"},
+    "objects": {"border", "errors"},
+    "guard": {"objects", "border", "errors", "findings"},
+    "sanitizer": {"guard", "objects", "border", "errors", "findings"},
     "lint": {"errors", "findings"},
     "report": {"errors", "findings"},
-    "package": {"guard", "objects", "native", "errors", "findings"},
+    "package": {"guard", "objects", "border", "errors", "findings"},
     "tools": {
-        "package", "sanitizer", "guard", "objects", "native", "lint", "report", "errors", "findings"
+        "package", "sanitizer", "guard", "objects", "border", "lint", "report", "errors", "findings"
     },
 }  # fmt: skip
 
@@ -65,7 +70,7 @@ def modules() -> list[Path]:
     return [
         path
         for path in tree.files()
-        if tree.PACKAGE in path.parents and path.suffix in {".py", ".pyi", ".pyx", ".pxd", ".pxi"}
+        if tree.PACKAGE in path.parents and path.suffix in {".py", ".pyi"} | BORDER_SUFFIXES
     ]
 
 
@@ -111,7 +116,11 @@ def _below(path: Path, source: str, names: tuple[str, ...]) -> set[str]:
     if parts:
         return {parts[0]}
     # `from holdfast import x`: a module, or else one of the public names of the package.
-    return {each if each in LAYER else "" for each in names} or {""}
+    return {each if _is_module(each) else "" for each in names} or {""}
+
+
+def _is_module(name: str) -> bool:
+    return name in LAYER or (tree.PACKAGE / f"{name}.py").exists()
 
 
 def test_every_module_has_a_layer():
@@ -166,5 +175,7 @@ def test_the_core_includes_itself_and_the_system_only():
 
 
 def _first(path: Path) -> str:
+    if path.suffix in BORDER_SUFFIXES and path.parent == tree.PACKAGE:
+        return "_native"
     parts = dotted(path)
     return parts[0] if parts else ""
