@@ -1,0 +1,104 @@
+"""Holdfast: shared memory that is never given to anyone else while some process can still reach it.
+
+    Value RawValue             one scalar or structure, with atomic operations      cells.py
+    Array RawArray             many of them                                         arrays.py
+    ndarray asarray copy       NumPy arrays over the same memory                    arrays.py
+    Lock RLock                 locks that survive the death of their owner          locks.py
+    statistics trim            what is in the heap; how long tickets stay good      statistics.py
+    set_ticket_grace
+    guard                      makes `multiprocessing` itself safe                  guard/
+    errors                     every exception                                      errors.py
+
+`import holdfast` loads nothing of it; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast import errors as errors
+    from holdfast.arrays import Array, RawArray, asarray, copy, ndarray
+    from holdfast.cells import RawValue, Value
+    from holdfast.guard import guard
+    from holdfast.locks import Lock, RLock
+    from holdfast.statistics import (
+        LockStatistics,
+        Statistics,
+        set_ticket_grace,
+        statistics,
+        trim,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "Lock",
+    "LockStatistics",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "Statistics",
+    "Value",
+    "asarray",
+    "copy",
+    "errors",
+    "guard",
+    "ndarray",
+    "set_ticket_grace",
+    "statistics",
+    "trim",
+]
+
+# Public name -> the module that has it. Sub-modules are not here: they are found by themselves.
+_HOME = {
+    "Array": "holdfast.arrays",
+    "Lock": "holdfast.locks",
+    "LockStatistics": "holdfast.statistics",
+    "RLock": "holdfast.locks",
+    "RawArray": "holdfast.arrays",
+    "RawValue": "holdfast.cells",
+    "Statistics": "holdfast.statistics",
+    "Value": "holdfast.cells",
+    "asarray": "holdfast.arrays",
+    "copy": "holdfast.arrays",
+    "guard": "holdfast.guard",
+    "ndarray": "holdfast.arrays",
+    "set_ticket_grace": "holdfast.statistics",
+    "statistics": "holdfast.statistics",
+    "trim": "holdfast.statistics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("holdfast.errors")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps `holdfast.guard` and `holdfast.statistics` the functions that they are.
+
+    Whoever imports a sub-module makes the import system set it as an attribute of the package, and
+    these two sub-modules are named as what they are for.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOME):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,210 @@
+# The one heap of this process, and the core's answers as exceptions.
+
+# This process's membership. Allocated once and never freed: the core's fork handlers point to it.
+cdef hf_process *P = hf_process_new()
+# Where the heap is mapped; NULL while there is none.
+cdef char *BASE = NULL
+
+if P is NULL:
+    raise MemoryError("no memory for holdfast's own bookkeeping")
+
+
+cdef int failed(int status, uint64_t wanted=0, const hf_wire *wire=NULL) except -1:
+    """Raise what a negative hf_status means. `wanted`: bytes; `wire`: what was being attached."""
+    from holdfast import errors
+    cdef const hf_error *error = hf_last_error(P)
+    cdef const hf_header *header = <const hf_header *> BASE
+    cdef str what = error.what.decode() if error.what is not NULL else ""
+    import os
+    if status == HF_E_HEAP_FULL or status == HF_E_TOO_LARGE:
+        raise errors.HeapFullError(
+            requested_bytes=wanted,
+            used_bytes=(
+                hf_load64_relaxed(&header.chunks_top_shared) * header.chunk_bytes if header else 0
+            ),
+            capacity_bytes=header.data_bytes if header else 0,
+        )
+    if status == HF_E_NO_MEMORY:
+        raise errors.OutOfMemoryError(
+            requested_bytes=wanted or error.wanted, action=what or "use the heap",
+            errno=error.os_errno,
+        )
+    if status == HF_E_NO_SLOT:
+        raise errors.SlotsExhaustedError(used_slots=header.slots, capacity_slots=header.slots)
+    if status == HF_E_NO_DESCRIPTOR:
+        import resource
+        raise errors.DescriptorsExhaustedError(
+            action=f"use the heap ({what})", errno=error.os_errno,
+            limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        )
+    if status == HF_E_STALE:
+        raise errors.LifetimeError(
+            reason="died", offset=wire.block, incarnation=wire.incarnation,
+            found=f"incarnation {error.found}",
+        )
+    if status == HF_E_FOREIGN:
+        raise errors.LifetimeError(
+            reason="other family", offset=wire.block, incarnation=wire.incarnation,
+            found=f"family {hf_token(P)[:16].hex()}, not {wire.token[:16].hex()}",
+        )
+    if status == HF_E_FORGED:
+        raise errors.ForgedPickleError(
+            field=what, expected="what a holdfast object's pickle has", found=error.found)
+    if status == HF_E_LAYOUT:
+        raise errors.LayoutMismatchError(
+            field=what or "layout version", expected=error.wanted, found=error.found)
+    if status == HF_E_UNSUPPORTED or status == HF_E_SYSTEM:
+        detail = os.strerror(error.os_errno) if error.os_errno else None
+        raise errors.PlatformError(missing=what, needed="the shared heap", detail=detail)
+    raise SystemError(f"holdfast's core answered {status} ({what}), which it should not have")
+
+
+cdef int need_heap() except -1:
+    """Make sure that this process has a heap: the first use of a shared object comes here."""
+    if BASE is NULL:
+        from holdfast import _family
+        _family.open()
+    return 0
+
+
+cdef int opened() except -1:
+    """After the core has joined a heap: see to forks, and let objects be made."""
+    global BASE
+    cdef hf_off start
+    cdef int status = hf_watch_forks(P)
+    if status < 0:
+        failed(status)
+    start.at = 0
+    BASE = <char *> hf_at(P, start)
+    return 0
+
+
+def open_heap(uint64_t data_bytes=0):
+    """Make a heap for this process and its children to be, unless it has one.
+
+    Args:
+        data_bytes: the most that blocks may take together; 0 is the default, 64 GiB (virtual). The
+            heap is smaller where the address space is limited, see `statistics()`.
+    """
+    cdef int status
+    if BASE is not NULL:
+        return
+    status = hf_create(P, data_bytes)
+    if status < 0:
+        failed(status, data_bytes)
+    opened()
+
+
+def join_heap(int fd):
+    """Join the heap behind a descriptor, which stays the caller's. A process joins one heap."""
+    cdef int status
+    if BASE is not NULL:
+        return
+    status = hf_join(P, fd)
+    if status < 0:
+        failed(status)
+    opened()
+
+
+def is_open():
+    """Whether this process has a heap."""
+    return BASE is not NULL
+
+
+def heap_fd():
+    """The descriptor of the heap, for handing it to a child; it belongs to the heap."""
+    need_heap()
+    return hf_descriptor(P)
+
+
+def family():
+    """The 16 bytes that name the family, also part of the memory file's name."""
+    need_heap()
+    return PyBytes_FromStringAndSize(<const char *> hf_token(P), 16)
+
+
+def serial():
+    """The number that names this process in its family for ever; 0 without a heap."""
+    return hf_serial(P) if BASE is not NULL else 0
+
+
+def set_name(str name not None):
+    """Tell the family how this process is called; 31 bytes of UTF-8 are kept."""
+    encoded = name.encode("utf-8", "replace")
+    if BASE is not NULL:
+        hf_set_name(P, encoded)
+
+
+def forks_pinned():
+    """How many forks of the family got no slot, so that what they inherited is never reused."""
+    if BASE is NULL:
+        return 0
+    return hf_load64_relaxed(&(<const hf_header *> BASE).forks_pinned_shared)
+
+
+def statistics():
+    """The heap's figures by name; all zero while there is no heap."""
+    cdef hf_figures figures
+    memset(&figures, 0, sizeof(figures))
+    if BASE is not NULL:
+        with nogil:
+            hf_count(P, &figures)
+    return figures
+
+
+def trim():
+    """Give free memory back to the system; returns bytes."""
+    cdef uint64_t got = 0
+    if BASE is not NULL:
+        with nogil:
+            got = hf_trim(P)
+    return got
+
+
+def reap():
+    """Clear what dead processes left; returns how many slots were freed."""
+    cdef int freed = 0
+    if BASE is not NULL:
+        with nogil:
+            freed = hf_reap(P)
+    return freed
+
+
+cdef void remember_fault(void *context, const char *text) noexcept:
+    (<list> context).append(text.decode("utf-8", "replace"))
+
+
+def check():
+    """Walk the heap; one sentence for each broken invariant, none if it is sound.
+
+    Exact while the family is at rest; of what others change meanwhile it judges only what must
+    hold at every moment.
+    """
+    faults = []
+    if BASE is not NULL:
+        hf_check(P, remember_fault, <void *> faults)
+    return faults
+
+
+def set_ticket_grace(double seconds):
+    """How long the unused tickets of a dead sender stay good, for the whole family."""
+    if not 0 <= seconds <= 1e9:
+        raise ValueError(f"the grace period must be between 0 and 1e9 seconds, not {seconds}")
+    need_heap()
+    hf_set_grace(P, <uint64_t> (seconds * 1e9))
+
+
+def points():
+    """The names of the core's crash points."""
+    return [hf_points_name(index).decode() for index in range(hf_points_count())]
+
+
+def arm_point(str name, unsigned int nth=1):
+    """Let the nth pass through a crash point kill this process with SIGKILL; None disarms."""
+    if name is None:
+        hf_points_arm(-1, 0)
+        return
+    names = points()
+    if name not in names:
+        raise ValueError(f"there is no crash point {name!r}; there are {', '.join(names)}")
+    hf_points_arm(names.index(name), nth)
