@@ -47,6 +47,7 @@
     X(reap_row_half)          \
     X(reap_estate)            \
     X(reap_row_done)          \
+    X(reap_freed)             \
     X(lock_before_sign)       \
     X(lock_before_wake)       \
     X(lock_before_sleep)      \

@@ -6,7 +6,7 @@
  * that dies leaves the slot to the next one: each step may be done again (I5).
  *
  * Order in which a slot comes alive: lifeline, used bit, [row], card word, [epoch]. Order in which it is cleared:
- * chunks disowned, row wiped, used bit, card word. A slot that is LIVE or ESTATE therefore always has its used bit.
+ * chunks disowned, row wiped, card word, used bit. A slot that is LIVE or ESTATE therefore always has its used bit.
  */
 #include "process.h"
 
@@ -135,8 +135,10 @@ static bool reap_slot(hf_process *p, uint32_t slot, uint64_t word) {
         return false;
     }
     HF_POINT(reap_row_done);
-    hf_and64_seq_cst(&p->used[slot / 64], ~(1ull << (slot % 64)));
+    /* in this order: who dies in between leaves a free slot with a used bit, which the next reaper puts right */
     hf_store64_seq_cst(&card->word_shared, card_word(serial, HF_SLOT_FREE));
+    HF_POINT(reap_freed);
+    hf_and64_seq_cst(&p->used[slot / 64], ~(1ull << (slot % 64)));
     return true;
 }
 
