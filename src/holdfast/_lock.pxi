@@ -44,7 +44,7 @@ cdef class Lock:
     cdef unsigned long thread
     cdef object __weakref__
 
-    def __init__(self, *, ctx=None):
+    def __init__(self):
         cdef char *at
         if self.lock is not NULL:
             raise TypeError("a Lock is made once")

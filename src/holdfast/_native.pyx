@@ -25,9 +25,15 @@ One module of several files, since types of one module reach one another's field
 """
 
 cimport cython
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES,
+    PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject, PyObject_GenericSetAttr
+from cpython.slice cimport PySlice_AdjustIndices, PySlice_Check, PySlice_Unpack
 from libc.stddef cimport wchar_t
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
@@ -45,11 +51,12 @@ include "_waiting.pxi"
 include "_lock.pxi"
 include "_rlock.pxi"
 include "_semlock.pxi"
-#include "_cell.pxi"
-#include "_rawcell.pxi"
-#include "_vector.pxi"
-#include "_rawvector.pxi"
-#include "_value.pxi"
+include "_cell.pxi"
+include "_rawcell.pxi"
+include "_items.pxi"
+include "_vector.pxi"
+include "_rawvector.pxi"
+include "_value.pxi"
 
 from holdfast import _family
 

@@ -36,7 +36,7 @@ cdef class RLock:
     cdef uint64_t incarnation
     cdef object __weakref__
 
-    def __init__(self, *, ctx=None):
+    def __init__(self):
         cdef char *at
         if self.lock is not NULL:
             raise TypeError("an RLock is made once")

@@ -244,3 +244,73 @@ cdef int unbox_other(uint8_t code, object value, uint64_t *bits) except -1:
             raise TypeError(f"{describe(code)} takes a str of length 1, not {len(value)}")
         bits[0] = ord(value)
     return 0
+
+
+cdef inline object fetch(uint8_t code, hf_scalar_op op, void *at, object operand):
+    """A read-modify-write; returns what was there before."""
+    cdef unsigned scalar = SCALAR_OF[code]
+    cdef uint64_t bits
+    if HF_SCALAR_CLASS(scalar) > HF_SCALAR_UNSIGNED:
+        must_have(code, op)
+    unbox(code, operand, &bits)
+    return box(scalar, hf_scalar_fetch_seq_cst(scalar, op, at, bits))
+
+
+cdef int must_have(uint8_t code, hf_scalar_op op) except -1:
+    """Floats have no bits to combine, bools no sums, characters neither."""
+    cdef unsigned kind = HF_SCALAR_CLASS(SCALAR_OF[code])
+    if kind == HF_SCALAR_FLOAT:
+        if op == HF_OP_ADD or op == HF_OP_SUB or op == HF_OP_MAX or op == HF_OP_MIN:
+            return 0
+    elif kind == HF_SCALAR_BOOL:
+        if op != HF_OP_ADD and op != HF_OP_SUB:
+            return 0
+    name = ["add", "sub", "and_", "or_", "xor", "max", "min"][<int> op]
+    raise TypeError(f"{describe(code)} has no atomic operation {name!r}")
+
+
+cdef inline object compare_exchange(uint8_t code, void *at, object expected, object desired):
+    cdef uint64_t bits_expected, bits_desired
+    unbox(code, expected, &bits_expected)
+    unbox(code, desired, &bits_desired)
+    return hf_scalar_cas_seq_cst(SCALAR_OF[code], at, &bits_expected, bits_desired)
+
+
+cdef inline object exchange(uint8_t code, void *at, object value):
+    cdef uint64_t bits
+    unbox(code, value, &bits)
+    return box(SCALAR_OF[code], hf_scalar_exchange_seq_cst(SCALAR_OF[code], at, bits))
+
+
+# ---- the buffer protocol -----------------------------------------------------------------------
+
+# One letter and a zero for each typecode: formats of the struct module, and NumPy's w for wchar_t.
+cdef char[128][2] FORMATS
+
+
+cdef int fill_formats() except -1:
+    cdef int i
+    memset(FORMATS, 0, sizeof(FORMATS))
+    for i in range(15):
+        FORMATS[<uint8_t> TYPECODES[i]][0] = TYPECODES[i]
+    FORMATS[c'u'][0] = c'w'
+    return 0
+
+
+fill_formats()
+
+
+cdef inline void fill_buffer(
+    Py_buffer *buffer, int flags, void *at, uint8_t code, Py_ssize_t bytes, int ndim
+) noexcept:
+    """All fields but obj, shape and strides. SAFETY: FORMATS is static; at is the exporter's."""
+    buffer.buf = at
+    buffer.len = bytes
+    buffer.itemsize = HF_SCALAR_BYTES(SCALAR_OF[code])
+    buffer.readonly = 0
+    buffer.ndim = ndim
+    buffer.format = FORMATS[code] if flags & PyBUF_FORMAT else NULL
+    buffer.shape = NULL
+    buffer.strides = NULL
+    buffer.suboffsets = NULL
+    buffer.internal = NULL

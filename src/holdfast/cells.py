@@ -1,0 +1,11 @@
+"""Scalars in shared memory: Value with a lock, RawValue without, atomic operations on both.
+
+What it keeps true: here is no code, only the names; what they do is in the native part, and what
+is not a scalar is in structs.py.
+"""
+
+from __future__ import annotations
+
+from holdfast._native import Cell, RawCell, RawValue, Value
+
+__all__ = ["Cell", "RawCell", "RawValue", "Value"]
