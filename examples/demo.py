@@ -12,6 +12,7 @@ if the plain runs went wrong and the guarded ones right, as they should.
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,7 +68,7 @@ class Run:
 
     def start(self):
         """Start the program; what it prints goes to files."""
-        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.out, self.err = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115
         launcher = [str(LAUNCHER), self.method, str(HERE / self.program)]
         self.process = subprocess.Popen(
             [sys.executable, *PREFIXES[self.prefix], *launcher],
@@ -104,12 +105,10 @@ def session(leader):
     """The processes of a session that are not dead: process id -> command line."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(OSError):  # it may end while we look
             state, _, _, sid = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
             if int(sid) == leader and state not in "ZX":
                 found[int(entry.name)] = (entry / "cmdline").read_text()
-        except OSError:
-            continue  # it ended while we looked
     return found
 
 
@@ -118,14 +117,11 @@ def shared_numbers(processes):
     numbers, seen = set(), set()
     for pid in processes:
         for link in Path(f"/proc/{pid}/fd").glob("*"):
-            try:
+            with contextlib.suppress(OSError):  # it may end, or close it, while we look
                 target = os.readlink(link)
-                if not ("/memfd:holdfast" in target or "/pym-" in target) or target in seen:
-                    continue
-                seen.add(target)
-                numbers.update(doubles(link))
-            except OSError:
-                continue  # it ended, or closed it, while we looked
+                if ("/memfd:holdfast" in target or "/pym-" in target) and target not in seen:
+                    seen.add(target)
+                    numbers.update(doubles(link))
     return numbers
 
 
@@ -169,10 +165,8 @@ def end(runs):
 
 def kill(pid):
     """SIGKILL, unless it is gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def table(program, plain, guarded):
@@ -203,21 +197,19 @@ def cells(label, halves, width):
 
 def show(method):
     """Run everything for one start method, print it; return whether it was as it should be."""
-    runs = {
-        (program, prefix): Run(program, method, prefix) for program in PROGRAMS for prefix in PREFIXES
-    }
+    pairs = {program: [Run(program, method, prefix) for prefix in PREFIXES] for program in PROGRAMS}
     started = []
     try:
-        for run in runs.values():
-            started.append(run.start())
+        started += (run.start() for pair in pairs.values() for run in pair)
         deadline = time.monotonic() + TIME_LIMIT
-        while not all([run.seen_enough() for run in started]) and time.monotonic() < deadline:
+        while sum(run.seen_enough() for run in started) < len(started):
+            if time.monotonic() > deadline:
+                break
             time.sleep(INTERVAL)
     finally:
         clean = end(started)
     as_expected = True
-    for program in PROGRAMS:
-        plain, guarded = (runs[program, prefix] for prefix in PREFIXES)
+    for program, (plain, guarded) in pairs.items():
         as_expected &= guarded.is_right() and not plain.is_right()
         print("\n".join(table(program, plain, guarded)), end="\n\n")
     print(textwrap.fill(f"Why: {WHY[method]}", WIDTH), end="\n\n", flush=True)
@@ -232,10 +224,12 @@ def main():
         "values of their own, read here from outside. What should not be is marked with '!'.",
         WIDTH,
     ), end="\n\n", flush=True)  # fmt: skip
-    as_expected = all([show(method) for method in WHY])
-    print("Everything that was started has ended, and nothing is left." if as_expected else
-          "This was not as it should be.")  # fmt: skip
-    return 0 if as_expected else 1
+    outcomes = [show(method) for method in WHY]
+    if not all(outcomes):
+        print("This was not as it should be.")
+        return 1
+    print("Everything that was started has ended, and nothing is left.")
+    return 0
 
 
 if __name__ == "__main__":

@@ -199,7 +199,14 @@ def test_traceback_shows_the_program_only(program, name, command):
 
 @pytest.mark.parametrize(
     "command",
-    [["nowhere.py"], ["-m", "nowhere"], ["-m", "app.py"], ["empty"], ["-m", "empty"], ["-c", "1/0"]],
+    [
+        ["nowhere.py"],
+        ["-m", "nowhere"],
+        ["-m", "app.py"],
+        ["empty"],
+        ["-m", "empty"],
+        ["-c", "1/0"],
+    ],
     ids=" ".join,
 )
 def test_program_that_cannot_start_is_reported_as_the_interpreter_does(program, command):

@@ -26,10 +26,12 @@ import os
 import runpy
 import sys
 import types
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pkgutil import get_importer, read_code
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 CANNOT_OPEN = 2  # the interpreter's exit status when there is no such script
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from holdfast.cli import FAILED
 from holdfast.cli.interpreter import Program, run
 from holdfast.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DESCRIPTION = """\
 Runs a Python program as the interpreter would (same sys.argv, __main__,

@@ -1,4 +1,4 @@
-"""Row A8: the Value is an attribute of an object that only the target, a bound method, refers to."""
+"""Row A8: the Value is an attribute of an object that only the target, its method, refers to."""
 
 import multiprocessing as mp
 

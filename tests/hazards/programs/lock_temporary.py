@@ -1,4 +1,4 @@
-"""Row B1: every object with a semaphore, as a temporary: the name is gone before the child opens it."""
+"""Row B1: every object with a semaphore, as a temporary: its name is gone before it is opened."""
 
 import multiprocessing as mp
 
