@@ -80,7 +80,16 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    try:
+        value = getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name != "holdfast._native":
+            raise
+        from holdfast.errors import PlatformError
+
+        raise PlatformError(
+            missing="the native part of the package", needed=f"holdfast.{name}"
+        ) from error
     globals()[name] = value
     return value
 

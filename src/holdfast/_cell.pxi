@@ -151,8 +151,7 @@ cdef class Cell:
 
     def get_obj(self):
         """A ctypes object over the value's memory, which it keeps. Disregards the lock."""
-        from holdfast.structs import view
-        return view(ctype_of(chr(self.code)), self)
+        return port("view")(ctype_of(chr(self.code)), self)
 
     @cython.always_allow_keywords(True)
     def acquire(self, block=True, timeout=None):
@@ -264,3 +263,4 @@ def attach_cell(code, wire):
 
 
 seal(Cell)
+attach_cell.__module__ = "holdfast.cells"

@@ -24,7 +24,6 @@ from holdfast.errors import HoldfastError, LifetimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import ModuleType
 
 # multiprocessing, and what grew out of copies of it.
 PACKAGES = ("multiprocessing", "multiprocess", "billiard")
@@ -149,16 +148,6 @@ def no_more_on_child(function: Callable[[], object]) -> None:
 
     if function in _spawn.first_calls:
         _spawn.first_calls.remove(function)
-
-
-def prepare_children(module: ModuleType) -> Callable[[], None]:
-    """Let a module such as `multiprocessing.spawn` bring its children into the family.
-
-    The modules that _spawn.py knows are prepared anyway, when they are imported.
-    """
-    from holdfast import _spawn
-
-    return _spawn.prepare_children(module)
 
 
 def watch() -> None:

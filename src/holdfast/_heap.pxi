@@ -9,6 +9,21 @@ if P is NULL:
     raise MemoryError("no memory for holdfast's own bookkeeping")
 
 
+# What the layer above does for this one, by name; see _ports.py.
+cdef dict PORTS = {}
+
+
+def connect(**functions):
+    """Called once by _ports.py."""
+    PORTS.update(functions)
+
+
+cdef object port(str name):
+    if name not in PORTS:
+        raise RuntimeError(f"holdfast._native does without {name}() until holdfast.cells is imported")
+    return PORTS[name]
+
+
 cdef int failed(int status, uint64_t wanted=0, const hf_wire *wire=NULL) except -1:
     """Raise what a negative hf_status means. `wanted`: bytes; `wire`: what was being attached."""
     from holdfast import errors

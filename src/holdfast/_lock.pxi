@@ -126,8 +126,7 @@ cdef class Lock:
 
         The error names the process that keeps the lock.
         """
-        from holdfast.locks import within
-        return within(self, timeout)
+        return port("within")(self, timeout)
 
     def locked(self):
         """Whether some process holds it, or died with it."""
@@ -163,3 +162,6 @@ def attach_lock(wire):
     cdef char *at = <char *> attach(wire, LOCK_BLOCK, &self.incarnation)
     self.lock = <hf_lock *> (at + LOCK_AT)
     return self
+
+
+attach_lock.__module__ = "holdfast.locks"

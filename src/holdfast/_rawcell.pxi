@@ -112,8 +112,7 @@ cdef class RawCell:
 
     def as_ctypes(self):
         """A ctypes object over the value's memory, which it keeps."""
-        from holdfast.structs import view
-        return view(ctype_of(chr(self.code)), self)
+        return port("view")(ctype_of(chr(self.code)), self)
 
     @property
     def _as_parameter_(self):
@@ -173,3 +172,4 @@ def attach_raw_cell(code, wire):
 
 
 seal(RawCell)
+attach_raw_cell.__module__ = "holdfast.cells"

@@ -84,8 +84,7 @@ cdef class RawVector:
 
     def as_ctypes(self):
         """A ctypes array over the memory, which it keeps."""
-        from holdfast.structs import view
-        return view(ctype_of(chr(self.code)) * self.length, self)
+        return port("view")(ctype_of(chr(self.code)) * self.length, self)
 
     @property
     def _as_parameter_(self):
@@ -153,3 +152,4 @@ def attach_raw_vector(code, Py_ssize_t length, wire):
 
 
 seal(RawVector)
+attach_raw_vector.__module__ = "holdfast.arrays"

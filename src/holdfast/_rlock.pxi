@@ -106,8 +106,7 @@ cdef class RLock:
 
         The error names the process that keeps the lock.
         """
-        from holdfast.locks import within
-        return within(self, timeout)
+        return port("within")(self, timeout)
 
     def locked(self):
         """Whether some process holds it, or died with it."""
@@ -177,3 +176,6 @@ def attach_rlock(wire):
     cdef char *at = <char *> attach(wire, LOCK_BLOCK, &self.incarnation)
     self.lock = <hf_lock *> (at + LOCK_AT)
     return self
+
+
+attach_rlock.__module__ = "holdfast.locks"

@@ -15,19 +15,18 @@ popen_forkserver.py; the import system, PEP 451.
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
+from holdfast._arrivals import Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
+
+    from holdfast._arrivals import Undo
 
 # The modules that prepare children -> those that pass descriptors to them.
 MODULES = {
@@ -111,15 +110,11 @@ def accept(
         call()
 
 
-def prepare_children(module: ModuleType) -> Callable[[], None]:
-    """Let the preparation data of a `spawn` module bring an invitation. Twice is as good as once.
-
-    Returns:
-        What takes it back. It does nothing: other shared objects than the caller's need it too.
-    """
+def prepare_children(module: ModuleType) -> None:
+    """Let the preparation data of a `spawn` module bring an invitation. Twice is as good as once."""
     original = module.get_preparation_data
     if getattr(original, "brings_holdfast", False):
-        return _nothing
+        return
     package = MODULES[module.__name__]
 
     def get_preparation_data(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -129,65 +124,13 @@ def prepare_children(module: ModuleType) -> Callable[[], None]:
 
     get_preparation_data.brings_holdfast = True  # type: ignore[attr-defined]
     module.get_preparation_data = get_preparation_data  # type: ignore[attr-defined]
-    return _nothing
-
-
-def _nothing() -> None:
-    return None
-
-
-class _Waiting(MetaPathFinder):
-    """Finds the modules of the table as the others do, with a loader that prepares them."""
-
-    def __init__(self) -> None:
-        self._asking = threading.local()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Ask the other finders; one of them may ask us again, and then gets no answer."""
-        if fullname not in MODULES or getattr(self._asking, "now", False):
-            return None
-        self._asking.now = True
-        try:
-            for finder in sys.meta_path:
-                spec = None if finder is self else finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    if spec.loader is not None:
-                        spec.loader = _Preparing(spec.loader)
-                    return spec
-        finally:
-            self._asking.now = False
-        return None
-
-
-class _Preparing(Loader):
-    """Loads with the real loader, then prepares."""
-
-    def __init__(self, real: Loader) -> None:
-        self._real = real
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Create the module as the real loader does."""
-        return self._real.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module as the real loader does, then prepare it."""
-        module.__loader__ = self._real
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._real
-        self._real.exec_module(module)
-        prepare_children(module)
-
-    def __getattr__(self, name: str) -> Any:
-        # get_source() and the like, for those who look at a spec without loading it.
-        return getattr(self._real, name)
 
 
 def watch() -> None:
     """Prepare those modules that are loaded, and the others when they get loaded."""
-    for name in MODULES:
-        module = sys.modules.get(name)
-        if module is not None:
-            prepare_children(module)
-    sys.meta_path.insert(0, _Waiting())
+    Arrivals(dict.fromkeys(MODULES, _prepared)).start()
+
+
+def _prepared(module: ModuleType) -> list[Undo]:
+    prepare_children(module)
+    return []

@@ -48,8 +48,7 @@ cdef object make_value(
         lock = lock_argument(arguments + count, names)
     code = code_of(arguments[0])
     if code == 0 or not (lock is Py_True or lock is Py_None or lock is Py_False):
-        from holdfast.structs import value
-        return value(
+        return port("value")(
             <object> arguments[0], as_list(arguments + 1, count - 1), <object> lock)
     scalar_bits(code, arguments + 1, count - 1, &bits)
     if lock is Py_False:
@@ -66,8 +65,7 @@ cdef object make_raw_value(
         raise TypeError("RawValue() takes a typecode or ctypes type, and initial values")
     code = code_of(arguments[0])
     if code == 0:
-        from holdfast.structs import raw_value
-        return raw_value(<object> arguments[0], as_list(arguments + 1, count - 1))
+        return port("raw_value")(<object> arguments[0], as_list(arguments + 1, count - 1))
     scalar_bits(code, arguments + 1, count - 1, &bits)
     return new_raw_cell(code, bits)
 
@@ -217,8 +215,7 @@ def Array(typecode_or_type, size_or_initializer, *, lock=True):
     """
     cdef int code = code_of(<PyObject *> typecode_or_type)
     if code == 0 or not (lock is True or lock is None or lock is False):
-        from holdfast.structs import array
-        return array(typecode_or_type, size_or_initializer, lock)
+        return port("array")(typecode_or_type, size_or_initializer, lock)
     length, source = length_and_source(size_or_initializer)
     if lock is False:
         return new_raw_vector(code, length, source)
@@ -256,7 +253,6 @@ def RawArray(typecode_or_type, size_or_initializer):
     """
     cdef int code = code_of(<PyObject *> typecode_or_type)
     if code == 0:
-        from holdfast.structs import raw_array
-        return raw_array(typecode_or_type, size_or_initializer)
+        return port("raw_array")(typecode_or_type, size_or_initializer)
     length, source = length_and_source(size_or_initializer)
     return new_raw_vector(code, length, source)

@@ -100,8 +100,7 @@ cdef class Vector:
 
     def get_obj(self):
         """A ctypes array over the memory, which it keeps. Disregards the lock."""
-        from holdfast.structs import view
-        return view(ctype_of(chr(self.code)) * self.length, self)
+        return port("view")(ctype_of(chr(self.code)) * self.length, self)
 
     @cython.always_allow_keywords(True)
     def acquire(self, block=True, timeout=None):
@@ -201,3 +200,4 @@ def attach_vector(code, Py_ssize_t length, wire):
 
 
 seal(Vector)
+attach_vector.__module__ = "holdfast.arrays"

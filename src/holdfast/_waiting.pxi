@@ -119,10 +119,9 @@ cdef str who_has(const hf_lock *lock, unsigned long thread_of_ours):
 
 
 cdef figures_of(const hf_lock *lock):
-    from holdfast.statistics import LockStatistics
     cdef hf_lock_figures figures
     hf_lock_count(P, lock, &figures)
-    return LockStatistics(
+    return port("lock_statistics")(
         acquisitions=figures.acquisitions,
         contended=figures.contended,
         owner_deaths=figures.owner_deaths,

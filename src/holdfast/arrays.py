@@ -11,14 +11,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast._native import Array, Cell, RawArray, RawCell, RawVector, Vector
+import holdfast._ports  # noqa: F401 - connects the native part
+from holdfast._native import (
+    Array,
+    Cell,
+    RawArray,
+    RawCell,
+    RawVector,
+    Vector,
+    attach_raw_vector,
+    attach_vector,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast._ndarray import SharedArray
 
-__all__ = ["Array", "RawArray", "RawVector", "Vector", "asarray", "copy", "ndarray"]
+__all__ = [
+    "Array",
+    "RawArray",
+    "RawVector",
+    "Vector",
+    "asarray",
+    "attach_raw_vector",
+    "attach_vector",
+    "copy",
+    "ndarray",
+]
 
 
 def ndarray(

@@ -9,14 +9,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast._native import Lock, RLock
+import holdfast._ports  # noqa: F401 - connects the native part
+from holdfast._native import Lock, RLock, attach_lock, attach_rlock
 from holdfast.errors import LockTimeoutError
 from holdfast.statistics import LockStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Lock", "LockStatistics", "RLock", "within"]
+__all__ = ["Lock", "LockStatistics", "RLock", "attach_lock", "attach_rlock", "within"]
 
 
 class _Acquirable(Protocol):
