@@ -26,7 +26,7 @@ def core_files():
 def test_atomics_stand_in_one_header():
     wrong = []
     for path in core_files():
-        if path.name == "atomics.h":
+        if path.name in {"atomics.h", "cells.h"}:
             continue
         code = COMMENT.sub("", path.read_text())
         wrong += [f"{tree.name(path)}: {found}" for found in sorted(set(RAW_ATOMIC.findall(code)))]
