@@ -129,6 +129,21 @@ static int chunk_find(hf_process *p, unsigned kind, unsigned cls, uint64_t *chun
     return HF_E_HEAP_FULL;
 }
 
+void hf_i_chunks_adopt_all(hf_process *p) {
+    uint64_t top = hf_load64_seq_cst(&p->header->chunks_top_shared);
+    for (uint64_t c = 0; c < top; c++) {
+        uint64_t e = hf_load64_seq_cst(&p->chunk_table[c]);
+        unsigned cls = HF_CHUNK_CLASS(e), kind = HF_CHUNK_KIND(e);
+        if (HF_CHUNK_STATE(e) == HF_CHUNK_HEAD && HF_CHUNK_LENGTH(e)) c += HF_CHUNK_LENGTH(e) - 1;
+        if (HF_CHUNK_STATE(e) != HF_CHUNK_SMALL || HF_CHUNK_OWNER(e) != 0 || cls >= p->classes || kind >= HF_KINDS)
+            continue;
+        if (!hf_cas64_seq_cst(&p->chunk_table[c], &e, HF_CHUNK_MAKE_SMALL(cls, kind, p->serial))) continue;
+        HF_POINT(chunk_adopted);
+        if (chunk_ready(p, c) != HF_OK || pool_add(p, &p->pools[kind][cls], c, cls) != HF_OK)
+            hf_store64_seq_cst(&p->chunk_table[c], HF_CHUNK_MAKE_SMALL(cls, kind, 0));
+    }
+}
+
 static int chunk_claim(hf_process *p, hf_pool *pool, unsigned kind, unsigned cls) {
     uint64_t chunk, none = HF_CHUNK_FREE;
     int result = chunk_find(p, kind, cls, &chunk);
@@ -177,7 +192,7 @@ static bool walk_is_worth_while(const hf_process *p, const hf_pool *pool, unsign
 }
 
 int hf_i_pool_refill(hf_process *p, hf_pool *pool, unsigned kind, unsigned cls) {
-    for (bool looked_around = false;;) {
+    for (bool looked_around = false, gave_back = false;;) {
         while (pool->walk_left) {
             uint32_t w = pool->at_word, chunk = pool->chunks[pool->at_chunk];
             pool->walk_left--;
@@ -201,10 +216,11 @@ int hf_i_pool_refill(hf_process *p, hf_pool *pool, unsigned kind, unsigned cls) 
             hf_i_tickets_sweep(p, UINT64_MAX);
         } else {
             int result = chunk_claim(p, pool, kind, cls);
-            /* what is kept for later, or dead, may be what is missing now */
-            if (result != HF_OK && hf_i_kept_evict(p, true) + (uint64_t)hf_i_reap_locked(p) > 0)
-                result = chunk_claim(p, pool, kind, cls);
-            if (result != HF_OK) return result;
+            if (result != HF_OK && gave_back) return result;
+            if (result != HF_OK) { /* what is kept for later, or dead, or another pool's, may be what is missing */
+                gave_back = true;
+                hf_i_give_back(p);
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ static void in_child(void) {
         if (p->serial)
             hf_i_card_write(p, p->slot);
         else
-            p->again_count = 0; /* nothing is counted for what is pinned */
+            hf_i_holders_forget(p); /* nothing is counted for what is pinned */
         HF_POINT(fork_child);
         hf_i_pools_forget(p);
         p->kept_count = 0;

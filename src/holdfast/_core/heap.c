@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 64 MiB: reading what is available costs 30 us, which does not matter beside that many pages */
+#define ASK_FIRST_BYTES (64ull << 20)
 #define GRACE_NS_DEFAULT 60000000000ull /* 60 s: a message's receiver may be slow to start */
 
 /* ---- the process's lock ---------------------------------------------------------------------------------------------- */
@@ -87,10 +89,13 @@ void hf_set_grace(hf_process *p, uint64_t ns) {
 int hf_i_fd(hf_process *p) {
     if (hf_os_is(p->fd, p->file)) return p->fd;
     /* Closed by the program (closerange), perhaps the number is somebody else's now: not ours to close. */
-    p->fd = hf_os_reopen_mapping(p->base, (size_t)p->header->file_bytes);
-    if (p->fd >= 0 && !hf_os_is(p->fd, p->file)) {
-        hf_os_close(p->fd);
-        p->fd = -1;
+    p->fd = hf_os_reopen_mapping(p->base, (size_t)p->header->file_bytes, p->file);
+    uint64_t top = hf_load64_seq_cst(&p->header->slots_top_shared);
+    /* Without the privilege for that: from another process of the family. A few are asked; it is not worth a long search. */
+    for (uint32_t slot = 0, asked = 0; p->fd < 0 && slot < top && asked < 8; slot++) {
+        if ((hf_load64_seq_cst(&p->cards[slot].word_shared) & 3u) != HF_SLOT_LIVE || slot == p->slot) continue;
+        p->fd = hf_os_borrow_descriptor(hf_load32_relaxed(&p->cards[slot].pid_shared), p->file);
+        asked++;
     }
     return p->fd;
 }
@@ -103,6 +108,9 @@ int hf_descriptor(hf_process *p) {
 }
 
 int hf_i_reserve(hf_process *p, void *address, uint64_t bytes) {
+    /* A large wish that the machine cannot fulfil would be answered by its out-of-memory killer, not by an error. */
+    uint64_t available = bytes >= ASK_FIRST_BYTES ? hf_os_memory_available() : UINT64_MAX;
+    if (bytes > available) return hf_i_fail(p, HF_E_NO_MEMORY, "reserving memory", ENOMEM, bytes, available);
     int error = hf_os_reserve(p->fd, address, (uint64_t)((uint8_t *)address - p->base), bytes);
     if (!error) return HF_OK;
     return hf_i_fail(p, HF_E_NO_MEMORY, "reserving memory", error, bytes, 0);
@@ -194,7 +202,7 @@ static int create_sized(hf_process *p, const hf_header *wanted, int *error) {
     return result; /* without memory even for this the caller's claim of a slot fails too, and unmaps */
 }
 
-int hf_create(hf_process *p, uint64_t data_bytes) {
+static int create(hf_process *p, uint64_t data_bytes) {
     uint64_t wished = data_bytes ? data_bytes : HF_DATA_BYTES_DEFAULT, slots = HF_SLOTS;
     hf_header h;
     if (p->open) return hf_i_fail(p, HF_E_SYSTEM, "a second heap in one process", EBUSY, 0, 0);
@@ -232,7 +240,15 @@ int hf_create(hf_process *p, uint64_t data_bytes) {
     return result;
 }
 
-int hf_join(hf_process *p, int fd) {
+/* Both under the process's lock from beginning to end: a fork in another thread waits for a membership that is whole. */
+int hf_create(hf_process *p, uint64_t data_bytes) {
+    hf_i_lock(p);
+    int result = create(p, data_bytes);
+    hf_i_unlock(p);
+    return result;
+}
+
+static int join(hf_process *p, int fd) {
     hf_os_file file;
     uint64_t bytes;
     int error = hf_os_identify(fd, &file, &bytes);
@@ -242,6 +258,8 @@ int hf_join(hf_process *p, int fd) {
         return hf_i_fail(p, HF_E_FOREIGN, "family", 0, 0, 0);
     }
     if (bytes < HF_PAGE) return hf_i_fail(p, HF_E_LAYOUT, "file", 0, HF_PAGE, bytes);
+    /* a file that can shrink could take mapped pages away: SIGBUS */
+    if (!hf_os_is_sealed(fd)) return hf_i_fail(p, HF_E_LAYOUT, "seals", 0, 1, 0);
     hf_header *first = hf_os_map(fd, HF_PAGE, &error);
     if (!first) return hf_i_fail_os(p, "mmap", error);
     hf_header found = *first, wanted;
@@ -275,58 +293,11 @@ int hf_join(hf_process *p, int fd) {
     return result;
 }
 
-/* ---- holders within the process ------------------------------------------------------------------------------------------------ */
-
-static uint64_t again_slot(const hf_process *p, uint64_t granule) {
-    uint64_t i = (granule * 0x9e3779b97f4a7c15ull) >> 32 & (p->again_room - 1); /* Fibonacci hashing */
-    while (p->again[i].granule != granule && p->again[i].granule != HF_NO_GRANULE) i = (i + 1) & (p->again_room - 1);
-    return i;
-}
-
-static int again_grow(hf_process *p) {
-    uint64_t old_room = p->again_room, room = old_room ? old_room * 2 : 64;
-    hf_again *old = p->again, *more = malloc(room * sizeof *more);
-    if (!more) return hf_i_fail(p, HF_E_NO_MEMORY, "malloc", 0, room * sizeof *more, 0);
-    for (uint64_t i = 0; i < room; i++) more[i] = (hf_again){HF_NO_GRANULE, 0};
-    p->again = more;
-    p->again_room = room;
-    for (uint64_t i = 0; i < old_room; i++)
-        if (old[i].granule != HF_NO_GRANULE) more[again_slot(p, old[i].granule)] = old[i];
-    free(old);
-    return HF_OK;
-}
-
-int hf_i_hold_again(hf_process *p, uint64_t granule) {
-    if (p->again_count == 0 && p->again_room) /* also after a fork that forgot them */
-        for (uint64_t i = 0; i < p->again_room; i++) p->again[i] = (hf_again){HF_NO_GRANULE, 0};
-    if (p->again_count * 2 >= p->again_room) {
-        int result = again_grow(p);
-        if (result != HF_OK) return result;
-    }
-    hf_again *entry = &p->again[again_slot(p, granule)];
-    if (entry->granule == HF_NO_GRANULE) {
-        *entry = (hf_again){granule, 0};
-        p->again_count++;
-    }
-    entry->more++;
-    return HF_OK;
-}
-
-bool hf_i_hold_less(hf_process *p, uint64_t granule) {
-    uint64_t hole = again_slot(p, granule), mask = p->again_room - 1;
-    if (p->again[hole].granule == HF_NO_GRANULE) return false;
-    if (--p->again[hole].more) return true;
-    p->again_count--;
-    /* Closes the gap, so that a search never ends too early (Knuth, TAOCP 3, 6.4, algorithm R). */
-    for (uint64_t i = (hole + 1) & mask; p->again[i].granule != HF_NO_GRANULE; i = (i + 1) & mask) {
-        uint64_t home = (p->again[i].granule * 0x9e3779b97f4a7c15ull) >> 32 & mask;
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            p->again[hole] = p->again[i];
-            hole = i;
-        }
-    }
-    p->again[hole] = (hf_again){HF_NO_GRANULE, 0};
-    return true;
+int hf_join(hf_process *p, int fd) {
+    hf_i_lock(p);
+    int result = join(p, fd);
+    hf_i_unlock(p);
+    return result;
 }
 
 /* ---- allocate and drop ----------------------------------------------------------------------------------------------------------- */
@@ -391,7 +362,9 @@ void hf_drop(hf_process *p, hf_off block) {
 
 int hf_hold(hf_process *p, hf_off block) {
     hf_i_lock(p);
-    int result = hf_i_hold_again(p, hf_i_granule(p, block));
+    uint64_t granule = hf_i_granule(p, block);
+    /* what a child without a slot inherited is pinned, so nothing is counted for it; nor does the drop */
+    int result = hf_i_own_has(p, granule) ? hf_i_hold_again(p, granule) : HF_OK;
     hf_i_unlock(p);
     return result;
 }
@@ -403,14 +376,16 @@ bool hf_holds(hf_process *p, hf_off block) {
     return holds;
 }
 
+uint64_t hf_i_give_back(hf_process *p) {
+    hf_i_reap_locked(p); /* first: what only the dead held lands with us */
+    hf_i_tickets_sweep(p, UINT64_MAX);
+    hf_i_chunks_adopt_all(p);
+    return hf_i_kept_evict(p, true) + hf_i_pools_trim(p);
+}
+
 uint64_t hf_trim(hf_process *p) {
     hf_i_lock(p);
-    uint64_t bytes = 0;
-    if (p->open && p->serial) {
-        hf_i_tickets_sweep(p, UINT64_MAX);
-        hf_i_reap_locked(p);
-        bytes = hf_i_kept_evict(p, true) + hf_i_pools_trim(p);
-    }
+    uint64_t bytes = p->open && p->serial ? hf_i_give_back(p) : 0;
     hf_i_unlock(p);
     return bytes;
 }

@@ -131,6 +131,7 @@ uint64_t hf_trim(hf_process *p);
 void hf_count(hf_process *p, hf_figures *out);
 /* The invariant checker. Calls report (text valid during the call) for each fault; returns their number.
  * Exact when the family is at rest; while others work it judges only what cannot change under it. */
+/* Called with the process's lock held: it may copy the text and nothing else. */
 typedef void (*hf_report)(void *context, const char *text);
 int hf_check(hf_process *p, hf_report report, void *context);
 

@@ -36,6 +36,7 @@ static bool run_take(hf_process *p, uint64_t chunk, uint64_t length) {
         uint64_t none = HF_CHUNK_FREE;
         if (!hf_cas64_seq_cst(&p->chunk_table[c], &none, HF_CHUNK_MAKE_RUN(p->serial))) {
             while (c-- > chunk) hf_store64_seq_cst(&p->chunk_table[c], HF_CHUNK_FREE);
+            hf_add64_seq_cst(&p->header->chunks_freed_shared, 1); /* who looked meanwhile has to look again */
             return false;
         }
         HF_POINT(large_claim_half);
@@ -162,11 +163,8 @@ int hf_i_large_alloc(hf_process *p, uint64_t size, unsigned flags, hf_ref *out) 
         hf_i_reap_sometimes(p);
         int result = run_make(p, length, &chunk);
         if (result == HF_E_HEAP_FULL || result == HF_E_NO_MEMORY) { /* what is kept or dead may be what is missing */
-            hf_error error = p->error;
-            if (hf_i_kept_evict(p, true) + (uint64_t)hf_i_reap_locked(p) + hf_i_pools_trim(p))
-                result = run_make(p, length, &chunk);
-            else
-                p->error = error;
+            hf_i_give_back(p);
+            result = run_make(p, length, &chunk);
         }
         if (result != HF_OK) return result;
     }

@@ -9,6 +9,7 @@
 
 #include "holdfast.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -67,7 +68,7 @@ int hf_os_identify(int fd, hf_os_file *out, uint64_t *bytes) {
 }
 
 bool hf_os_is(int fd, hf_os_file file) {
-    hf_os_file found;
+    hf_os_file found = {0, 0};
     return fd >= 0 && hf_os_identify(fd, &found, NULL) == 0 && found.device == file.device && found.inode == file.inode;
 }
 
@@ -79,15 +80,40 @@ int hf_os_duplicate_high(int fd) {
     return made >= 0 ? made : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-int hf_os_reopen_mapping(const void *address, size_t bytes) {
+bool hf_os_is_sealed(int fd) {
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & F_SEAL_SHRINK) && (seals & F_SEAL_GROW);
+}
+
+/* A path under /proc that should be the file: opened, proven, and moved to a high number. */
+static int open_proven(const char *path, hf_os_file file) {
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int high = hf_os_is(fd, file) ? hf_os_duplicate_high(fd) : -1;
+    hf_os_close(fd);
+    return high;
+}
+
+int hf_os_reopen_mapping(const void *address, size_t bytes, hf_os_file file) {
     char path[96];
     snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)(uintptr_t)address,
              (unsigned long)((uintptr_t)address + bytes));
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) return -1;
-    int high = hf_os_duplicate_high(fd);
-    close(fd);
-    return high;
+    return open_proven(path, file);
+}
+
+int hf_os_borrow_descriptor(uint32_t pid, hf_os_file file) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/fd", pid);
+    DIR *all = opendir(path);
+    int found = -1;
+    for (struct dirent *one; found < 0 && all && (one = readdir(all));) {
+        struct stat st;
+        if (fstatat(dirfd(all), one->d_name, &st, 0) != 0) continue;
+        if ((uint64_t)st.st_dev != file.device || (uint64_t)st.st_ino != file.inode) continue;
+        snprintf(path, sizeof path, "/proc/%u/fd/%.16s", pid, one->d_name);
+        found = open_proven(path, file);
+    }
+    if (all) closedir(all);
+    return found;
 }
 
 void hf_os_close(int fd) {
@@ -139,6 +165,48 @@ int hf_os_reserve(int fd, void *address, uint64_t offset, uint64_t bytes) {
 
 void hf_os_discard(void *address, uint64_t bytes) {
     madvise(address, (size_t)bytes, MADV_REMOVE); /* refused: the pages stay, which costs memory and nothing else */
+}
+
+/* The first number behind `key` in a file of lines "key number ..."; key "" is the whole file. False: not there. */
+static bool number_in(const char *path, const char *key, uint64_t *out) {
+    FILE *f = fopen(path, "re");
+    char line[256];
+    bool found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        unsigned long long n;
+        if (strncmp(line, key, strlen(key)) != 0 || sscanf(line + strlen(key), "%llu", &n) != 1) continue;
+        *out = n;
+        found = true;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+/* What a version 2 control group still allows; its file cache can be taken back, so it does not count as used. */
+static uint64_t group_available(void) {
+    char group[200] = "", path[300];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    if (f) {
+        if (fscanf(f, "0::%190s", group) != 1) group[0] = 0;
+        fclose(f);
+    }
+    uint64_t limit, used, cache = 0;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+    if (!number_in(path, "", &limit)) return UINT64_MAX; /* "max", or no such group */
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
+    if (!number_in(path, "", &used)) return UINT64_MAX;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.stat", group);
+    number_in(path, "inactive_file", &cache);
+    used -= cache < used ? cache : used;
+    return limit > used ? limit - used : 0;
+}
+
+uint64_t hf_os_memory_available(void) {
+    uint64_t memory, swap = 0, group = group_available();
+    if (!number_in("/proc/meminfo", "MemAvailable:", &memory)) return group;
+    number_in("/proc/meminfo", "SwapFree:", &swap);
+    uint64_t machine = (memory + swap) << 10;
+    return machine < group ? machine : group;
 }
 
 void hf_os_large_pages(void *address, uint64_t bytes) {

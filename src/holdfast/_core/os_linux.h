@@ -20,8 +20,13 @@ int hf_os_identify(int fd, hf_os_file *out, uint64_t *bytes);
 bool hf_os_is(int fd, hf_os_file file);
 /* A duplicate at a high number, where programs that close "all" low descriptors seldom look. -1: errno is set. */
 int hf_os_duplicate_high(int fd);
-/* A descriptor for the file behind a mapping, when the program closed ours; -1: not to be had. */
-int hf_os_reopen_mapping(const void *address, size_t bytes);
+/* Whether the file can neither shrink nor grow. */
+bool hf_os_is_sealed(int fd);
+/* A descriptor for the file behind a mapping, when the program closed ours (wants CAP_CHECKPOINT_RESTORE); -1: not to
+ * be had. */
+int hf_os_reopen_mapping(const void *address, size_t bytes, hf_os_file file);
+/* The same from a process that has the file open; -1: it has not, or may not be asked. */
+int hf_os_borrow_descriptor(uint32_t pid, hf_os_file file);
 void hf_os_close(int fd);
 
 /* Maps the whole file, shared, 2 MiB aligned (so that large pages fit), left out of core dumps. NULL: *error is set. */
@@ -31,6 +36,9 @@ void hf_os_unmap(void *address, uint64_t bytes);
 int hf_os_reserve(int fd, void *address, uint64_t offset, uint64_t bytes);
 /* Gives the pages back: they read as zero afterwards. */
 void hf_os_discard(void *address, uint64_t bytes);
+/* Bytes that could be had without swapping everything else out: the machine's and the control group's view, whichever is
+ * less. UINT64_MAX: cannot be told. */
+uint64_t hf_os_memory_available(void);
 /* Asks for large pages under a large block; a wish, not a requirement. */
 void hf_os_large_pages(void *address, uint64_t bytes);
 

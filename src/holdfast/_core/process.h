@@ -131,6 +131,9 @@ int hf_i_reserve(hf_process *p, void *address, uint64_t bytes);
 int hf_i_hold_again(hf_process *p, uint64_t granule);
 /* One holder less; true when it was not the last. (locked) */
 bool hf_i_hold_less(hf_process *p, uint64_t granule);
+void hf_i_holders_forget(hf_process *p);
+/* Everything that can be free made free, and its pages given back; returns bytes. (locked, with a slot) */
+uint64_t hf_i_give_back(hf_process *p);
 void hf_i_drop_locked(hf_process *p, hf_off block);
 int hf_i_alloc_locked(hf_process *p, uint64_t size, unsigned kind, unsigned flags, hf_ref *out);
 
@@ -176,6 +179,8 @@ int hf_i_pool_refill(hf_process *p, hf_pool *pool, unsigned kind, unsigned cls);
 /* Forgets what belonged to the parent, in a child. (locked) */
 void hf_i_pools_forget(hf_process *p);
 uint64_t hf_i_pools_trim(hf_process *p);
+/* Takes all orphaned chunks into the own pools, so that a trim can free them. (locked) */
+void hf_i_chunks_adopt_all(hf_process *p);
 /* In the reaper, holding the dead slot's lifeline: its chunks become adoptable, its half-made runs free. */
 void hf_i_chunks_disown(hf_process *p, uint32_t slot, uint32_t serial);
 /* Moves the top of the table up by n chunks; UINT64_MAX: the heap is full. */
