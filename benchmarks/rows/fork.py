@@ -1,0 +1,89 @@
+"""os.fork and exit, with many live values in the process."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.actor import actors
+from benchmarks.line import Line, ratio_line
+from benchmarks.timing import compare
+
+if TYPE_CHECKING:
+    from benchmarks.timing import Effort, Work
+
+BARE = "no holdfast"
+OBJECTS = "plain objects"
+
+
+def measure(effort: Effort) -> list[Line]:
+    """Against a process without holdfast: one that has nothing, and one with as many objects."""
+    lines = []
+    for number, goal in ((10_000, 1.05), (effort.scaled(1_000_000, 20_000), 1.3)):
+        tasks = {BARE: 0, "holdfast": number, OBJECTS: number}
+        if number == 10_000 and not effort.quick:
+            tasks["mp.Value"] = number
+        with actors(
+            {name: ("benchmarks.rows.fork", "forks", name, tasks[name]) for name in tasks}
+        ) as family:
+            comparison = compare(
+                replace(effort, burst_seconds=effort.burst_seconds * 10),
+                {name: actor.work for name, actor in family.items()},
+                loops=False,
+            )
+        words = f"fork and exit, {number:,} live values"
+        of_objects = comparison.times_the_peer("holdfast", OBJECTS).median
+        lines.append(
+            ratio_line(
+                words,
+                comparison,
+                "holdfast",
+                BARE,
+                unit="us",
+                at_most=goal,
+                note=f"{of_objects:.2f} x a process with {number:,} plain objects of that size "
+                "instead, which has as many page tables to copy",
+            )
+        )
+        if "mp.Value" in tasks:
+            lines.append(ratio_line(words, comparison, "holdfast", "mp.Value", unit="us"))
+    return lines
+
+
+class Plain:
+    """A Python object of the size of a value's handle, over nothing."""
+
+    __slots__ = ("address", "extra", "incarnation", "size")
+
+
+def forks(name: str, number: int) -> Work:
+    """Fork and wait, in a process with `number` of those things; an actor's function."""
+    keep = make(name, number)
+
+    def work(count: int) -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            pid = os.fork()
+            if not pid:
+                os._exit(0)
+            os.waitpid(pid, 0)
+        took = time.perf_counter() - began
+        assert len(keep) == number
+        return took
+
+    return work
+
+
+def make(name: str, number: int) -> list[Any]:
+    """`number` things of a kind."""
+    if name == "holdfast":
+        from holdfast import Value
+
+        return [Value("i", 0) for _ in range(number)]
+    if name == "mp.Value":
+        import multiprocessing
+
+        return [multiprocessing.Value("i", 0) for _ in range(number)]
+    return [Plain() for _ in range(number)]

@@ -1,0 +1,147 @@
+"""1,000,000 live values: bytes each, private and shared; and 10,000,000 of them."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.fresh import fresh
+from benchmarks.line import Line, plain_line, ratio_line
+from benchmarks.rows.live import MAKERS
+from benchmarks.timing import Comparison, Spread, spread_of
+
+if TYPE_CHECKING:
+    from benchmarks.timing import Effort
+
+# Bytes of free memory without which ten million values are not tried.
+NEEDED = 4 << 30
+
+
+def measure(effort: Effort) -> list[Line]:
+    """Memory does not vary as time does: one fresh interpreter each, three for Holdfast."""
+    many, some = effort.scaled(1_000_000, 50_000), effort.scaled(10_000, 1_000)
+    own = [fresh("benchmarks.rows.memory", "bytes_each", "holdfast", many) for _ in range(3)]
+    totals = spread_of([each["private"] + each["shared"] for each in own])
+    words = f"{many:,} live values: bytes each"
+    lines = [
+        plain_line(
+            words,
+            totals,
+            "B",
+            at_most=200,
+            note=f"{own[0]['private']:.0f} B private, {own[0]['shared']:.0f} B shared, "
+            "with the lock and the bookkeeping",
+        )
+    ]
+    for peer, number in {"mp.RawValue": some * 10, "mp.Value": some}.items():
+        theirs = fresh("benchmarks.rows.memory", "bytes_each", peer, number)
+        comparison = Comparison(
+            {
+                "holdfast": [totals.median * 1e-9] * 2,
+                peer: [(theirs["private"] + theirs["shared"]) * 1e-9] * 2,
+            }
+        )
+        line = ratio_line(
+            "a live value: bytes",
+            comparison,
+            "holdfast",
+            peer,
+            kind="x the time",
+            note=f"{peer}, {number:,} of them: {theirs['private']:.0f} B private, "
+            f"{theirs['shared']:.0f} B shared",
+        )
+        lines.append(_in_bytes(line))
+    lines.append(_ten_million(effort))
+    return lines
+
+
+def _in_bytes(line: Line) -> Line:
+    return Line(
+        line.operation,
+        line.peer,
+        line.ours,
+        line.theirs,
+        "B",
+        line.figure,
+        line.low,
+        line.high,
+        "x the memory",
+        None,
+        None,
+        line.note,
+    )
+
+
+def _ten_million(effort: Effort) -> Line:
+    number = effort.scaled(10_000_000, 100_000)
+    words = f"{number:,} live values in one process"
+    if available() < NEEDED and not effort.quick:
+        return Line(
+            words,
+            "",
+            None,
+            None,
+            "million",
+            None,
+            kind="million",
+            at_least=10,
+            note=f"not tried: this machine has less than {NEEDED >> 30} GiB to spare",
+        )
+    figures = fresh("benchmarks.rows.memory", "bytes_each", "holdfast", number)
+    made = Spread(number / 1e6, number / 1e6, number / 1e6)
+    return Line(
+        words,
+        "",
+        made.median,
+        None,
+        "million",
+        made.median,
+        made.low,
+        made.high,
+        "million",
+        number / 1e6,
+        None,
+        f"{figures['private'] + figures['shared']:.0f} B each",
+    )
+
+
+def available() -> int:
+    """Bytes of memory that the machine can still give."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return 0
+
+
+def bytes_each(name: str, number: int) -> dict[str, float]:
+    """What `number` live values take, each; runs in a fresh interpreter."""
+    module, attribute = MAKERS[name]
+    make = getattr(importlib.import_module(module), attribute)
+    values = [None] * number  # the list is the user's, and not counted
+    gc.disable()
+    first = make("i", 0)
+    before = _shares(name)
+    for index in range(number):
+        values[index] = make("i", 0)
+    after = _shares(name)
+    assert first.value == values[-1].value == 0
+    assert len({id(value) for value in values[: 1 << 16]}) == min(number, 1 << 16)
+    return {key: (after[key] - before[key]) / number for key in after}
+
+
+def _shares(name: str) -> dict[str, int]:
+    """Bytes of private memory and of shared memory that this process stands for."""
+    fields = {}
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
+        label, amount, *_ = line.split()
+        fields[label.rstrip(":")] = int(amount) << 10
+    shared = fields["Pss_Shmem"]
+    if name == "holdfast":
+        from holdfast import _native
+
+        # All pages of the heap, also those that were reserved and not touched yet.
+        shared = max(shared, os.fstat(_native.heap_fd()).st_blocks * 512)
+    return {"private": fields["Pss_Anon"], "shared": shared}
