@@ -34,13 +34,10 @@ fork = multiprocessing.get_context("fork")
 
 
 def block_of(shared):
-    """(start, stop) of a shared object inside the first arena, or None."""
+    """(start, stop) of a shared object in the heap's arena; None if its memory is elsewhere."""
     raw = shared.get_obj() if hasattr(shared, "get_obj") else shared
-    state = getattr(raw._wrapper, "_state", None)
-    if state is None:  # the memory does not come from multiprocessing.heap
-        return None
-    (_, start, stop), _ = state
-    return start, stop
+    (arena, start, stop), _ = raw._wrapper._state
+    return (start, stop) if arena in shared_heap.BufferWrapper._heap._arenas else None
 
 
 class Stage:
@@ -76,19 +73,21 @@ class Stage:
         self.step += 1
         print(f"{self.step}. {what}")
         print(f"     free list  {self.free_list()}")
-        owned = {block: name for name, alive, block in self.owners if alive() is not None}
-        used = [block for block in (*owned, *self.children) if block is not None]
-        end = max((stop for _, stop in used), default=0)
+        living = [(name, block) for name, alive, block in self.owners if alive() is not None]
+        elsewhere = [name for name, block in living if block is None]
+        if elsewhere:  # under a tool that gives multiprocessing other memory
+            print(f"     elsewhere  {', '.join(elsewhere)}")
+        owned = {block: name for name, block in living if block is not None}
+        end = max((stop for _, stop in (*owned, *self.children)), default=0)
         for title, names, empty in (
             ("parent", owned, "free"),
             ("children", self.children, ""),
         ):
             cells = [empty] * (end // CELL_BYTES + 1)
-            for block, name in names.items():
-                if block is None:
-                    continue
-                for cell in range(block[0] // CELL_BYTES, block[1] // CELL_BYTES):
-                    cells[cell] = name
+            for (start, stop), name in names.items():
+                cells[start // CELL_BYTES : stop // CELL_BYTES] = [name] * (
+                    (stop - start) // CELL_BYTES
+                )
             row = "|".join(f"{text:<{CELL_WIDTH}}" for text in cells).rstrip()
             print(f"     {title:<9}  |{row}")
         print()
