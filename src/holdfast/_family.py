@@ -18,6 +18,7 @@ import contextlib
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, LifetimeError
@@ -95,8 +96,9 @@ def join_sender(token: bytes, pid: int, descriptor: int) -> None:
         raise _not_joined
     wanted = f"/memfd:holdfast-{token.hex()}"
     for path in _likely_descriptors(pid, descriptor):
-        with contextlib.suppress(OSError):  # it was closed, or its process has ended, or is not ours
-            if not os.readlink(path).startswith(wanted):
+        # It may be closed by now, its process may have ended, or be somebody else's.
+        with contextlib.suppress(OSError):
+            if not str(path.readlink()).startswith(wanted):
                 continue
             found = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -108,14 +110,12 @@ def join_sender(token: bytes, pid: int, descriptor: int) -> None:
     raise LifetimeError(reason="unreachable", found=f"no living process has {wanted} open")
 
 
-def _likely_descriptors(pid: int, descriptor: int) -> Iterator[str]:
+def _likely_descriptors(pid: int, descriptor: int) -> Iterator[Path]:
     """Paths of descriptors that may be the heap's: the sender's first, then everybody's."""
-    yield f"/proc/{pid}/fd/{descriptor}"
-    for process in os.listdir("/proc"):
-        if process.isdigit():
-            with contextlib.suppress(OSError):
-                for number in os.listdir(f"/proc/{process}/fd"):
-                    yield f"/proc/{process}/fd/{number}"
+    yield Path(f"/proc/{pid}/fd/{descriptor}")
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield from (process / "fd").iterdir()
 
 
 def process_name() -> str:

@@ -9,9 +9,10 @@ Source: NumPy reference, "Subclassing ndarray", `__reduce__`, `__array_wrap__`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What holds a block, exports its bytes, and can be pickled.
-_OWNERS = (_native.Block, _native.Cell, _native.RawCell, _native.Vector, _native.RawVector)
+_OWNERS: tuple[Any, ...] = (
+    _native.Block,
+    _native.Cell,
+    _native.RawCell,
+    _native.Vector,
+    _native.RawVector,
+)
 
-_Shape = TypeVar("_Shape", bound=Any)
-_Kind = TypeVar("_Kind", bound=np.dtype[Any])
 
-
-class SharedArray(np.ndarray[_Shape, _Kind]):
+class SharedArray(np.ndarray[Any, Any]):
     """A NumPy array whose memory is in the heap; see `holdfast.ndarray`.
 
     Views of one are SharedArrays and travel by reference. Results of computations are plain
@@ -86,48 +90,51 @@ def address_of(owner: Any) -> int:
 
 def rebuild(
     owner: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
-) -> SharedArray[Any, Any]:
+) -> SharedArray:
     """Load a pickled array. NumPy checks that all of it lies within the owner's memory."""
     return SharedArray(shape, dtype, owner, offset, strides)
 
 
-def empty(shape: int | Sequence[int], dtype: Any, order: str) -> SharedArray[Any, Any]:
+def empty(shape: int | Sequence[int], dtype: Any, order: Any) -> SharedArray:
     """`holdfast.ndarray`."""
     kind = _sharable(dtype)
-    lengths = (index(shape),) if hasattr(shape, "__index__") else tuple(map(index, shape))
+    lengths = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
     if any(length < 0 for length in lengths):
         raise ValueError(f"the length of an axis must be 0 or more, not {min(lengths)}")
     if order not in {"C", "F"}:
         raise ValueError(f"order must be 'C' or 'F', not {order!r}")
     size = prod(lengths) * kind.itemsize
-    block = _native.Block(min(size, 2**63 - 1), zero=False)
+    block: Any = _native.Block(min(size, 2**63 - 1), zero=False)
     return SharedArray(lengths, kind, block, order=order)
 
 
 def _sharable(dtype: Any) -> np.dtype[Any]:
     kind: np.dtype[Any] = np.dtype(dtype)
     if kind.hasobject:
-        raise TypeError(f"dtype {kind} contains Python objects, which are pointers into one process")
+        raise TypeError(
+            f"dtype {kind} contains Python objects, which are pointers into one process"
+        )
     return kind
 
 
-def over(shared: Any) -> SharedArray[Any, Any]:
+def over(shared: Any) -> SharedArray:
     """`holdfast.asarray`."""
     if isinstance(shared, SharedArray) and owner_of(shared) is not None:
         return shared
     get_obj = getattr(shared, "get_obj", None)
     if get_obj is not None and not isinstance(shared, _OWNERS):
         shared = get_obj()
-    array = np.asarray(shared)
+    array: Any = np.asarray(shared)
     if owner_of(array) is None:
         raise TypeError(
             f"{type(shared).__name__} is not over memory in the heap; "
             "holdfast.copy makes a shared copy of it"
         )
-    return array.view(SharedArray)
+    view: SharedArray = array.view(SharedArray)
+    return view
 
 
-def copy(source: Any) -> SharedArray[Any, Any]:
+def copy(source: Any) -> SharedArray:
     """`holdfast.copy` for arrays and what can be made one."""
     array = np.asarray(source)
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"

@@ -61,12 +61,14 @@ def _lock_statistics(**figures: Any) -> LockStatistics:
     return LockStatistics(**figures)
 
 
-_native.connect(
-    value=_value,
-    raw_value=_raw_value,
-    array=_array,
-    raw_array=_raw_array,
-    view=_view,
-    within=_within,
-    lock_statistics=_lock_statistics,
-)
+def connect() -> None:
+    """Connect all of them; once more changes nothing."""
+    _native.connect(
+        value=_value,
+        raw_value=_raw_value,
+        array=_array,
+        raw_array=_raw_array,
+        view=_view,
+        within=_within,
+        lock_statistics=_lock_statistics,
+    )

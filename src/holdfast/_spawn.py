@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
 from holdfast._arrivals import Arrivals
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ class _Invitation:
         )
         try:
             descriptor = _native.heap_fd()
-        except _family.HoldfastError:
+        except HoldfastError:
             # Who needs the heap is told so by the heap, here and in the child.
             descriptor = -1
         carrier = None
@@ -111,7 +112,7 @@ def accept(
 
 
 def prepare_children(module: ModuleType) -> None:
-    """Let the preparation data of a `spawn` module bring an invitation. Twice is as good as once."""
+    """Let a `spawn` module's preparation data bring an invitation; twice is as good as once."""
     original = module.get_preparation_data
     if getattr(original, "brings_holdfast", False):
         return

@@ -9,9 +9,9 @@ The class of these arrays is in _ndarray.py, which imports NumPy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import holdfast._ports  # noqa: F401 - connects the native part
+from holdfast import _ports
 from holdfast._native import (
     Array,
     Cell,
@@ -40,10 +40,10 @@ __all__ = [
     "ndarray",
 ]
 
+_ports.connect()
 
-def ndarray(
-    shape: int | Sequence[int], dtype: Any = float, order: str = "C"
-) -> SharedArray[Any, Any]:
+
+def ndarray(shape: int | Sequence[int], dtype: Any = float, order: str = "C") -> SharedArray:
     """Make a NumPy array in shared memory.
 
     Use it instead of `multiprocessing.Array` and `np.frombuffer` where the data is for NumPy. It
@@ -89,7 +89,7 @@ def ndarray(
     return _ndarray.empty(shape, dtype, order)
 
 
-def asarray(shared: Any) -> SharedArray[Any, Any]:
+def asarray(shared: Any) -> SharedArray:
     """A NumPy array over memory that is shared already.
 
     Args:
@@ -160,13 +160,13 @@ def copy(source: Any) -> Any:
     if isinstance(source, (Cell, RawCell)):
         from holdfast.cells import RawValue, Value
 
-        make = Value if isinstance(source, Cell) else RawValue
-        return make(source.typecode, source.value)
+        make: Any = Value if isinstance(source, Cell) else RawValue
+        return make(source.typecode, cast("Any", source).value)
     if isinstance(source, Vector):
         with source:
             return Array(source.typecode, source)
     if isinstance(source, RawVector):
-        return RawArray(source.typecode, source)
+        return RawArray(source.typecode, cast("Any", source))
 
     from holdfast import structs
 

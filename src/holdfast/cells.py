@@ -6,7 +6,9 @@ is not a scalar is in structs.py. Pickles name the functions that load them here
 
 from __future__ import annotations
 
-import holdfast._ports  # noqa: F401 - connects the native part
+from holdfast import _ports
 from holdfast._native import Cell, RawCell, RawValue, Value, attach_cell, attach_raw_cell
 
 __all__ = ["Cell", "RawCell", "RawValue", "Value", "attach_cell", "attach_raw_cell"]
+
+_ports.connect()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-import holdfast._ports  # noqa: F401 - connects the native part
+from holdfast import _ports
 from holdfast._native import Lock, RLock, attach_lock, attach_rlock
 from holdfast.errors import LockTimeoutError
 from holdfast.statistics import LockStatistics
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Lock", "LockStatistics", "RLock", "attach_lock", "attach_rlock", "within"]
+
+_ports.connect()
 
 
 class _Acquirable(Protocol):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copyreg
 import ctypes
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _native
 
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["Synchronized", "SynchronizedArray", "SynchronizedString", "synchronized"]
 
 # What can be the memory of a ctypes object here: exporters that hold a block and can be pickled.
-_OWNERS = (_native.Block, _native.Cell, _native.RawCell, _native.Vector, _native.RawVector)
+_OWNERS: tuple[Any, ...] = (
+    _native.Block,
+    _native.Cell,
+    _native.RawCell,
+    _native.Vector,
+    _native.RawVector,
+)
 
-# ---- raw objects: ctypes over blocks --------------------------------------------------------------
+# ---- raw objects: ctypes over blocks -------------------------------------------------------------
 
 
 def raw_value(kind: Any, arguments: Sequence[Any]) -> Any:
@@ -77,11 +83,12 @@ def view(kind: Any, owner: Any, offset: int = 0) -> Any:
 
 
 def _size_of(kind: Any) -> int:
-    if not (isinstance(kind, type) and hasattr(kind, "from_buffer")):
+    if not hasattr(kind, "from_buffer") or not isinstance(kind, type):
         raise TypeError(f"a typecode or a ctypes type is needed, not {kind!r}")
-    if issubclass(kind, ctypes.py_object):
+    if issubclass(cast("Any", kind), ctypes.py_object):
         raise TypeError("py_object cannot be shared: it is a pointer into one process")
-    return ctypes.sizeof(kind)
+    size: int = ctypes.sizeof(cast("Any", kind))
+    return size
 
 
 def _travels_by_reference(kind: Any) -> None:
@@ -91,9 +98,13 @@ def _travels_by_reference(kind: Any) -> None:
         pickler = getattr(sys.modules.get(f"{package}.reduction"), "ForkingPickler", None)
         if pickler is not None:
             pickler.register(kind, _reduce)
-    part = getattr(kind, "_type_", None)
-    if isinstance(part, type) and issubclass(kind, ctypes.Array):
-        _travels_by_reference(part)
+    if issubclass(kind, ctypes.Array):
+        _travels_by_reference(_element(kind))
+
+
+def _element(kind: Any) -> Any:
+    """The type of a ctypes array's elements."""
+    return kind._type_
 
 
 def _reduce(shared: Any) -> Any:
@@ -103,8 +114,7 @@ def _reduce(shared: Any) -> Any:
         root = root._b_base_
     owner = getattr(root, "_wrapper", None)
     if isinstance(owner, _OWNERS):
-        start = ctypes.addressof(ctypes.c_char.from_buffer(owner)) if len(_bytes(owner)) else 0
-        offset = ctypes.addressof(shared) - start if start else 0
+        offset = ctypes.addressof(shared) - ctypes.addressof(root)
         if isinstance(shared, ctypes.Array):
             return rebuild_array, (shared._type_, shared._length_, owner, offset)
         return view, (type(shared), owner, offset)
@@ -113,10 +123,6 @@ def _reduce(shared: Any) -> Any:
         module = sys.modules[type(owner).__module__.rpartition(".")[0] + ".sharedctypes"]
         return module.reduce_ctype(shared)
     return shared.__reduce_ex__(2)
-
-
-def _bytes(owner: Any) -> memoryview:
-    return memoryview(owner)
 
 
 def rebuild_array(kind: Any, length: int, owner: Any, offset: int) -> Any:
@@ -271,12 +277,14 @@ def _wrapper_class(kind: Any) -> type[SynchronizedBase]:
     if issubclass(kind, ctypes._SimpleCData):
         return Synchronized
     if issubclass(kind, ctypes.Array):
-        return SynchronizedString if kind._type_ is ctypes.c_char else SynchronizedArray
+        return SynchronizedString if _element(kind) is ctypes.c_char else SynchronizedArray
     if not issubclass(kind, (ctypes.Structure, ctypes.Union)):
         raise TypeError(f"{kind.__name__} is not a ctypes type that a lock can be put around")
     found = _wrappers.get(kind)
     if found is None:
-        names = [field[0] for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())]
+        names = [
+            field[0] for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())
+        ]
         fields = {name: _locked(name) for name in names}
         found = type(f"Synchronized{kind.__name__}", (SynchronizedBase,), fields)
         _wrappers[kind] = found
