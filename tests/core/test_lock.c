@@ -15,110 +15,110 @@ typedef struct {
 
 static void test_zero_is_a_free_lock(void) {
     hf_lock *lock = shared(sizeof *lock);
-    hf_lock_figures figures;
+    hf_lock_figures f;
     CHECK(HF_LOCK_IS_FREE(hf_lock_word(lock)));
     CHECK_IS(hf_lock_release(lock), HF_LOCK_NOT_HELD);
-    CHECK(hf_lock_grab(family, lock));
-    CHECK(!hf_lock_grab(family, lock));
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_BUSY);
-    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(family));
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.owner_pid, getpid());
-    CHECK_IS(figures.acquisitions, 1);
-    CHECK_IS(figures.depth, 0);
+    CHECK(hf_lock_grab(me, lock));
+    CHECK(!hf_lock_grab(me, lock));
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_BUSY);
+    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(me));
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.owner_pid, getpid());
+    CHECK_IS(f.acquisitions, 1);
+    CHECK_IS(f.depth, 0);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_NOT_HELD);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ACQUIRED);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.acquisitions, 2);
-    CHECK_IS(figures.owner_serial, 0);
-    CHECK(!figures.waiters && !figures.orphaned);
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.acquisitions, 2);
+    CHECK_IS(f.owner_serial, 0);
+    CHECK(!f.waiters && !f.orphaned);
 }
 
 static void test_recovery_of_a_healthy_lock_is_refused(void) {
     hf_lock *lock = shared(sizeof *lock);
     hf_death death;
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
-    CHECK(!hf_lock_death(family, lock, &death));
-    CHECK(hf_lock_grab(family, lock));
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
+    CHECK(!hf_lock_death(me, lock, &death));
+    CHECK(hf_lock_grab(me, lock));
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_lock_abandon(family, lock, &death), HF_LOCK_NOT_OWNER);
+    CHECK_IS(hf_lock_abandon(me, lock, &death), HF_LOCK_NOT_OWNER);
     CHECK_IS(hf_lock_word(lock), HF_LOCK_ONE);
 }
 
 static void test_recursion_counts_and_ends_with_the_last_release(void) {
     hf_lock *lock = shared(sizeof *lock);
-    hf_lock_figures figures;
+    hf_lock_figures f;
     hf_waiting waiting = HF_WAITING;
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_NOT_HELD);
-    CHECK(hf_rlock_grab(family, lock, 7));
-    CHECK(hf_rlock_grab(family, lock, 7));
-    CHECK_IS(hf_rlock_try(family, lock, 7), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_rlock_wait_slice(family, lock, 7, &waiting, HF_NO_DEADLINE), HF_LOCK_ACQUIRED);
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.depth, 4);
-    CHECK_IS(figures.acquisitions, 1);
-    CHECK(hf_rlock_is_mine(family, lock, 7));
-    CHECK(!hf_rlock_is_mine(family, lock, 8));
-    CHECK_IS(hf_rlock_try(family, lock, 8), HF_LOCK_BUSY);
-    CHECK_IS(hf_rlock_release(family, lock, 8), HF_LOCK_NOT_OWNER);
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_NOT_HELD);
+    CHECK(hf_rlock_grab(me, lock, 7));
+    CHECK(hf_rlock_grab(me, lock, 7));
+    CHECK_IS(hf_rlock_try(me, lock, 7), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_rlock_wait_slice(me, lock, 7, &waiting, HF_NO_DEADLINE), HF_LOCK_ACQUIRED);
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.depth, 4);
+    CHECK_IS(f.acquisitions, 1);
+    CHECK(hf_rlock_is_mine(me, lock, 7));
+    CHECK(!hf_rlock_is_mine(me, lock, 8));
+    CHECK_IS(hf_rlock_try(me, lock, 8), HF_LOCK_BUSY);
+    CHECK_IS(hf_rlock_release(me, lock, 8), HF_LOCK_NOT_OWNER);
     for (int i = 0; i < 4; i++) {
-        CHECK_IS(hf_rlock_try(family, lock, 8), HF_LOCK_BUSY);
-        CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ACQUIRED);
+        CHECK_IS(hf_rlock_try(me, lock, 8), HF_LOCK_BUSY);
+        CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ACQUIRED);
     }
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_NOT_HELD);
-    CHECK_IS(hf_rlock_try(family, lock, 8), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_NOT_OWNER);
-    CHECK_IS(hf_rlock_release(family, lock, 8), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_NOT_HELD);
+    CHECK_IS(hf_rlock_try(me, lock, 8), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_NOT_OWNER);
+    CHECK_IS(hf_rlock_release(me, lock, 8), HF_LOCK_ACQUIRED);
     /* the moment between an acquisition and its signature: the last thread's number is not believed */
-    CHECK(hf_lock_grab(family, lock));
-    CHECK(!hf_rlock_is_mine(family, lock, 8));
+    CHECK(hf_lock_grab(me, lock));
+    CHECK(!hf_rlock_is_mine(me, lock, 8));
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
 }
 
 static void test_a_full_depth_is_refused_and_changes_nothing(void) {
     hf_lock *lock = shared(sizeof *lock);
     hf_waiting waiting = HF_WAITING;
-    CHECK(hf_rlock_grab(family, lock, 7));
+    CHECK(hf_rlock_grab(me, lock, 7));
     hf_store32_relaxed(&lock->depth_shared, UINT32_MAX);
-    CHECK(!hf_rlock_grab(family, lock, 7));
-    CHECK_IS(hf_rlock_try(family, lock, 7), HF_LOCK_TOO_DEEP);
-    CHECK_IS(hf_rlock_wait_slice(family, lock, 7, &waiting, HF_NO_DEADLINE), HF_LOCK_TOO_DEEP);
+    CHECK(!hf_rlock_grab(me, lock, 7));
+    CHECK_IS(hf_rlock_try(me, lock, 7), HF_LOCK_TOO_DEEP);
+    CHECK_IS(hf_rlock_wait_slice(me, lock, 7, &waiting, HF_NO_DEADLINE), HF_LOCK_TOO_DEEP);
     CHECK_IS(hf_load32_relaxed(&lock->depth_shared), UINT32_MAX);
-    CHECK(hf_rlock_is_mine(family, lock, 7));
+    CHECK(hf_rlock_is_mine(me, lock, 7));
 }
 
 static void test_the_count_wraps_inside_its_half(void) {
     hf_lock *lock = shared(sizeof *lock);
-    hf_lock_figures figures;
+    hf_lock_figures f;
     uint64_t last = (1ull << HF_LOCK_COUNT_BITS) - 1;
     hf_store64_relaxed(&lock->word_shared, last * HF_LOCK_ONE | HF_LOCK_WAITERS);
-    CHECK(hf_lock_grab(family, lock));
-    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(family));
+    CHECK(hf_lock_grab(me, lock));
+    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(me));
     CHECK_IS(HF_LOCK_LOW(hf_lock_word(lock)), HF_LOCK_WAITERS);
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.acquisitions, 1ull << HF_LOCK_COUNT_BITS);
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.acquisitions, 1ull << HF_LOCK_COUNT_BITS);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
     CHECK_IS(hf_lock_word(lock), 0);
     hf_store64_relaxed(&lock->word_shared, last * HF_LOCK_ONE);
-    CHECK(hf_rlock_grab(family, lock, 7));
-    CHECK(hf_rlock_is_mine(family, lock, 7));
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ACQUIRED);
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.acquisitions, 2ull << HF_LOCK_COUNT_BITS);
+    CHECK(hf_rlock_grab(me, lock, 7));
+    CHECK(hf_rlock_is_mine(me, lock, 7));
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ACQUIRED);
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.acquisitions, 2ull << HF_LOCK_COUNT_BITS);
 }
 
 static void test_a_deadline_ends_a_wait_and_not_before(void) {
     hf_lock *lock = shared(sizeof *lock);
     hf_waiting waiting = HF_WAITING;
     hf_lock_status status = HF_LOCK_BUSY;
-    CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, 1), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, 1), HF_LOCK_TIMED_OUT);
+    CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, 1), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, 1), HF_LOCK_TIMED_OUT);
     uint64_t deadline_ns = hf_now_ns() + 30000000;
     while (status == HF_LOCK_BUSY) {
-        status = hf_lock_wait_slice(family, lock, &waiting, deadline_ns);
+        status = hf_lock_wait_slice(me, lock, &waiting, deadline_ns);
     }
     CHECK_IS(status, HF_LOCK_TIMED_OUT);
     CHECK(hf_now_ns() >= deadline_ns);
@@ -148,7 +148,7 @@ typedef struct {
     uint64_t random;
 } worker;
 
-static void enter(const worker *w, bool recursive) {
+static void get_in(const worker *w, bool recursive) {
     hf_waiting waiting = HF_WAITING;
     hf_lock *lock = &w->counter->lock;
     if (w->thread == 0) {
@@ -166,7 +166,7 @@ static void enter(const worker *w, bool recursive) {
     }
 }
 
-static void leave(const worker *w, bool recursive) {
+static void get_out(const worker *w, bool recursive) {
     if (w->thread == 0) {
         CHECK_IS(hf_lock_release(&w->counter->lock), HF_LOCK_ACQUIRED);
         return;
@@ -179,15 +179,15 @@ static void leave(const worker *w, bool recursive) {
 static void *work(void *argument) {
     worker *w = argument;
     hf_add32_seq_cst(&w->counter->ready, 1);
-    while (hf_load32_relaxed(&w->counter->ready) < WORKERS) sched_yield();
+    UNTIL(hf_load32_relaxed(&w->counter->ready) >= WORKERS);
     for (int i = 0; i < ROUNDS; i++) {
         bool recursive = i % 3 == 0;
-        enter(w, recursive);
+        get_in(w, recursive);
         uint64_t seen = w->counter->plain;
         /* also off the processor now and then, so that others come to a held lock */
         if (random_of(&w->random) % 8 == 0) sched_yield();
         w->counter->plain = seen + 1;
-        leave(w, recursive);
+        get_out(w, recursive);
     }
     return NULL;
 }
@@ -197,12 +197,11 @@ static void threads(bool one_each, bool recursive, bool by_wake) {
     counted *counter = shared(sizeof *counter);
     pthread_t ids[WORKERS];
     worker workers[WORKERS];
-    hf_lock_figures figures;
+    hf_lock_figures f;
     for (unsigned i = 0; i < WORKERS; i++) {
-        workers[i] = (worker){family, counter, recursive ? i + 1 : 0, by_wake, i + 1};
+        workers[i] = (worker){me, counter, recursive ? i + 1 : 0, by_wake, i + 1};
         if (one_each) {
-            workers[i].p = hf_process_new();
-            CHECK_IS(hf_join(workers[i].p, hf_descriptor(family)), HF_OK);
+            workers[i].p = member();
             /* the same number in each: only the serial tells them apart */
             workers[i].thread = recursive ? 1 : 0;
         }
@@ -214,10 +213,10 @@ static void threads(bool one_each, bool recursive, bool by_wake) {
             hf_process_delete(workers[i].p);
         }
     }
-    hf_lock_count(family, &counter->lock, &figures);
+    hf_lock_count(me, &counter->lock, &f);
     CHECK_IS(counter->plain, WORKERS * ROUNDS);
-    CHECK_IS(figures.acquisitions, WORKERS * ROUNDS);
-    CHECK_IS(figures.owner_serial, 0);
+    CHECK_IS(f.acquisitions, WORKERS * ROUNDS);
+    CHECK_IS(f.owner_serial, 0);
 }
 
 static void test_threads_exclude_each_other(void) {
@@ -243,9 +242,9 @@ typedef struct {
 
 static void *sleep_often(void *argument) {
     duel *d = argument;
-    for (uint32_t i = 1; i <= ROUNDS; i++) {
+    for (uint32_t i = 1; i <= ROUNDS / 4; i++) {
         while (hf_load32_acquire(&d->turn) < i) hf_relax();
-        CHECK_IS(acquire_by_wake(family, &d->lock), HF_LOCK_ACQUIRED);
+        CHECK_IS(acquire_by_wake(me, &d->lock), HF_LOCK_ACQUIRED);
         CHECK_IS(hf_lock_release(&d->lock), HF_LOCK_ACQUIRED);
         hf_store32_release(&d->done, i);
     }
@@ -257,21 +256,21 @@ static void test_a_release_just_before_the_sleep_is_not_missed(void) {
     duel *d = shared(sizeof *d);
     pthread_t id;
     CHECK_IS(pthread_create(&id, NULL, sleep_often, d), 0);
-    for (uint32_t i = 1; i <= ROUNDS; i++) {
-        CHECK(hf_lock_grab(family, &d->lock));
+    for (uint32_t i = 1; i <= ROUNDS / 4; i++) {
+        CHECK(hf_lock_grab(me, &d->lock));
         hf_store32_release(&d->turn, i);
         for (int looks = 1; (hf_lock_word(&d->lock) & HF_LOCK_WAITERS) == 0; looks++) {
             if (looks % 1024 == 0) sched_yield();
         }
         CHECK_IS(hf_lock_release(&d->lock), HF_LOCK_ACQUIRED);
-        while (hf_load32_acquire(&d->done) < i) sched_yield();
+        UNTIL(hf_load32_acquire(&d->done) >= i);
     }
     CHECK_IS(pthread_join(id, NULL), 0);
 }
 
 static void *sleep_once(void *lock) {
     hf_waiting waiting = {HF_TEST_FOR_EVER_NS};
-    CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_BUSY);
+    CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_BUSY);
     return NULL;
 }
 
@@ -279,7 +278,7 @@ static void *sleep_once(void *lock) {
 static void test_who_is_woken_in_vain_leaves_the_flag(void) {
     hf_lock *lock = shared(sizeof *lock);
     pthread_t id;
-    CHECK(hf_lock_grab(family, lock));
+    CHECK(hf_lock_grab(me, lock));
     CHECK_IS(pthread_create(&id, NULL, sleep_once, lock), 0);
     until_waiters(lock);
     CHECK_IS(hf_and64_seq_cst(&lock->word_shared, ~HF_LOCK_WAITERS) & HF_LOCK_WAITERS, HF_LOCK_WAITERS);
@@ -293,23 +292,23 @@ static void test_who_is_woken_in_vain_leaves_the_flag(void) {
 static void processes(bool recursive, bool by_wake) {
     counted *counter = shared(sizeof *counter);
     pid_t pids[WORKERS];
-    hf_lock_figures figures;
+    hf_lock_figures f;
     for (unsigned i = 0; i < WORKERS; i++) {
         pids[i] = child();
         if (pids[i] == 0) {
-            worker w = {family, counter, recursive ? 1 : 0, by_wake, i + 1};
+            worker w = {me, counter, recursive ? 1 : 0, by_wake, i + 1};
             work(&w);
-            _exit(0);
+            leave();
         }
     }
     for (int i = 0; i < WORKERS; i++) {
         ended_well(pids[i]);
     }
-    hf_lock_count(family, &counter->lock, &figures);
+    hf_lock_count(me, &counter->lock, &f);
     CHECK_IS(counter->plain, WORKERS * ROUNDS);
-    CHECK_IS(figures.acquisitions, WORKERS * ROUNDS);
-    CHECK(figures.contended > 0);
-    CHECK_IS(figures.owner_deaths, 0);
+    CHECK_IS(f.acquisitions, WORKERS * ROUNDS);
+    CHECK(f.contended > 0);
+    CHECK_IS(f.owner_deaths, 0);
 }
 
 static void test_processes_exclude_each_other(void) {
@@ -332,20 +331,20 @@ static void test_waiters_that_give_up_take_no_wakeup_along(void) {
         if (pids[i] != 0) {
             continue;
         }
-        worker w = {family, counter, 0, true, random + i};
+        worker w = {me, counter, 0, true, random + i};
         if (i < WORKERS) {
             work(&w);
-            _exit(0);
+            leave();
         }
         for (int round = 0; round < ROUNDS / 20; round++) {
             hf_waiting waiting = HF_WAITING;
             uint64_t deadline_ns = hf_now_ns() + random_of(&w.random) % 1000000;
             /* one slice and away, whatever it says */
-            if (hf_lock_wait_slice(family, &counter->lock, &waiting, deadline_ns) == 0) {
+            if (hf_lock_wait_slice(me, &counter->lock, &waiting, deadline_ns) == 0) {
                 CHECK_IS(hf_lock_release(&counter->lock), HF_LOCK_ACQUIRED);
             }
         }
-        _exit(0);
+        leave();
     }
     for (int i = 0; i < WORKERS + 2; i++) {
         ended_well(pids[i]);
@@ -359,14 +358,14 @@ static void on_signal(int number) {
 
 static void test_a_signal_ends_a_sleep(void) {
     hf_lock *lock = shared(sizeof *lock);
-    CHECK(hf_lock_grab(family, lock));
+    CHECK(hf_lock_grab(me, lock));
     pid_t pid = child();
     if (pid == 0) {
         struct sigaction action = {.sa_handler = on_signal};
         hf_waiting waiting = {HF_TEST_FOR_EVER_NS};
         CHECK_IS(sigaction(SIGUSR1, &action, NULL), 0);
-        CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_BUSY);
-        _exit(0);
+        CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_BUSY);
+        leave();
     }
     until_waiters(lock);
     until_asleep(pid);
@@ -377,12 +376,12 @@ static void test_a_signal_ends_a_sleep(void) {
 
 static void test_another_process_may_release_a_lock(void) {
     hf_lock *lock = shared(sizeof *lock);
-    CHECK(hf_lock_grab(family, lock));
+    CHECK(hf_lock_grab(me, lock));
     pid_t waiter = child();
     if (waiter == 0) {
-        CHECK_IS(acquire_by_wake(family, lock), HF_LOCK_ACQUIRED);
+        CHECK_IS(acquire_by_wake(me, lock), HF_LOCK_ACQUIRED);
         CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-        _exit(0);
+        leave();
     }
     until_waiters(lock);
     pid_t releaser = child();
@@ -396,19 +395,59 @@ static void test_another_process_may_release_a_lock(void) {
 
 static void test_a_child_does_not_own_what_its_parent_holds(void) {
     hf_lock *lock = shared(sizeof *lock);
-    CHECK(hf_rlock_grab(family, lock, 7));
+    CHECK(hf_rlock_grab(me, lock, 7));
     pid_t pid = child();
     if (pid == 0) {
         hf_waiting waiting = HF_WAITING;
-        CHECK(!hf_rlock_is_mine(family, lock, 7));
-        CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_NOT_OWNER);
-        CHECK_IS(hf_rlock_try(family, lock, 7), HF_LOCK_BUSY);
-        CHECK_IS(hf_rlock_wait_slice(family, lock, 7, &waiting, 1), HF_LOCK_TIMED_OUT);
-        _exit(0);
+        CHECK(!hf_rlock_is_mine(me, lock, 7));
+        CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_NOT_OWNER);
+        CHECK_IS(hf_rlock_try(me, lock, 7), HF_LOCK_BUSY);
+        CHECK_IS(hf_rlock_wait_slice(me, lock, 7, &waiting, 1), HF_LOCK_TIMED_OUT);
+        leave();
     }
     ended_well(pid);
-    CHECK(hf_rlock_is_mine(family, lock, 7));
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ACQUIRED);
+    CHECK(hf_rlock_is_mine(me, lock, 7));
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ACQUIRED);
+}
+
+#endif
+
+#if HF_TEST_PROCESSES && defined(HF_TINY)
+
+/* The child of a fork that found no slot has no name to lock by. It says so, and takes a slot when there is one. */
+static void test_a_child_without_a_slot_locks_when_it_gets_one(void) {
+    hf_lock *lock = shared(sizeof *lock);
+    hf_process *members[HF_SLOTS];
+    uint32_t count = 0;
+    do {
+        members[count] = hf_process_new();
+    } while (hf_join(members[count++], hf_descriptor(me)) == HF_OK);
+    pid_t pid = child();
+    if (pid == 0) {
+        hf_waiting waiting = HF_WAITING;
+        hf_death death;
+        CHECK_IS(hf_serial(me), 0);
+        CHECK(!hf_lock_grab(me, lock));
+        CHECK(!hf_rlock_is_mine(me, lock, 0));
+        CHECK_IS(hf_lock_try(me, lock), HF_LOCK_NO_SLOT);
+        CHECK_IS(hf_rlock_try(me, lock, 7), HF_LOCK_NO_SLOT);
+        CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_NO_SLOT);
+        CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_NO_SLOT);
+        CHECK_IS(hf_lock_release(lock), HF_LOCK_NOT_HELD);
+        CHECK_IS(hf_lock_word(lock), 0);
+        hf_add32_seq_cst(&scene->gate[0], 1);
+        UNTIL(hf_load32_seq_cst(&scene->gate[0]) == 2);
+        CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ACQUIRED);
+        CHECK(hf_serial(me) != 0);
+        CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(me));
+        CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
+        leave();
+    }
+    UNTIL(hf_load32_seq_cst(&scene->gate[0]) == 1);
+    hf_process_delete(members[0]);
+    hf_add32_seq_cst(&scene->gate[0], 1);
+    ended_well(pid);
+    for (uint32_t i = 1; i < count; i++) hf_process_delete(members[i]);
 }
 
 #endif
@@ -418,9 +457,8 @@ static void test_a_child_does_not_own_what_its_parent_holds(void) {
 static hf_a32 pair_holder_done;
 
 static void *store_pairs(void *argument) {
-    hf_process *p = hf_process_new();
+    hf_process *p = member();
     uint64_t value = 0;
-    CHECK_IS(hf_join(p, hf_descriptor(family)), HF_OK);
     while (hf_load32_relaxed(&pair_holder_done) == 0) {
         value += hf_pair_store(p, argument, value) ? 2 : 0;
     }
@@ -438,10 +476,10 @@ static void test_a_pair_store_respects_the_holder(void) {
     uint64_t changed = 0;
     uint64_t before = 0;
     for (int i = 0; i < ROUNDS || changed < 10; i++) {
-        CHECK_IS(acquire(family, &pair->lock), HF_LOCK_ACQUIRED);
+        CHECK_IS(acquire(me, &pair->lock), HF_LOCK_ACQUIRED);
         uint64_t seen = hf_load64_relaxed(&pair->value_shared);
         changed += seen != before ? 1 : 0;
-        CHECK(!hf_pair_store(family, pair, 5));
+        CHECK(!hf_pair_store(me, pair, 5));
         hf_store64_relaxed(&pair->value_shared, seen + 1);
         CHECK_IS(hf_load64_relaxed(&pair->value_shared), seen + 1);
         before = seen + 1;
@@ -449,11 +487,10 @@ static void test_a_pair_store_respects_the_holder(void) {
     }
     hf_store32_relaxed(&pair_holder_done, 1);
     CHECK_IS(pthread_join(id, NULL), 0);
-    CHECK(hf_pair_store(family, pair, 42));
+    CHECK(hf_pair_store(me, pair, 42));
     CHECK_IS(hf_load64_relaxed(&pair->value_shared), 42);
 }
 
-#define TEST(name) {#name, test_##name}
 static const hf_test tests[] = {
     TEST(zero_is_a_free_lock),
     TEST(recovery_of_a_healthy_lock_is_refused),
@@ -476,8 +513,11 @@ static const hf_test tests[] = {
     TEST(another_process_may_release_a_lock),
     TEST(a_child_does_not_own_what_its_parent_holds),
 #endif
+#if HF_TEST_PROCESSES && defined(HF_TINY)
+    TEST(a_child_without_a_slot_locks_when_it_gets_one),
+#endif
 };
 
 int main(int argc, char **argv) {
-    return RUN_TESTS(tests, argc, argv);
+    return hf_test_run(tests, sizeof tests / sizeof tests[0], argc, argv);
 }

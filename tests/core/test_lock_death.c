@@ -2,52 +2,47 @@
  * learn who it was, nobody waits for ever, and at most one is inside. */
 #include "lock_family.h"
 
-/* Memberships that threads play die by being deleted: their lifelines go as those of the killed do. */
-static hf_process *member(void) {
-    hf_process *p = hf_process_new();
-    CHECK_IS(hf_join(p, hf_descriptor(family)), HF_OK);
-    return p;
-}
+#include <sys/wait.h>
 
 static void test_every_try_says_who_died_until_it_is_recovered(void) {
     hf_lock *lock = shared(sizeof *lock);
     hf_process *owner = member();
-    hf_lock_figures figures;
+    hf_lock_figures f;
     hf_waiting waiting = HF_WAITING;
     hf_death death;
     CHECK_IS(hf_lock_try(owner, lock), HF_LOCK_ACQUIRED);
     uint32_t serial = hf_serial(owner);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_BUSY);
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_BUSY);
     hf_process_delete(owner);
-    CHECK(!hf_lock_death(family, lock, &death)); /* nobody has noticed yet */
+    CHECK(!hf_lock_death(me, lock, &death)); /* nobody has noticed yet */
     for (int i = 0; i < 2; i++) {
-        CHECK(!hf_lock_grab(family, lock));
-        CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
-        CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_ORPHANED);
-        CHECK_IS(hf_lock_wait_slice(family, lock, &waiting, 1), HF_LOCK_ORPHANED);
-        CHECK_IS(hf_rlock_try(family, lock, 7), HF_LOCK_ORPHANED);
-        CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ORPHANED);
+        CHECK(!hf_lock_grab(me, lock));
+        CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
+        CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, HF_NO_DEADLINE), HF_LOCK_ORPHANED);
+        CHECK_IS(hf_lock_wait_slice(me, lock, &waiting, 1), HF_LOCK_ORPHANED);
+        CHECK_IS(hf_rlock_try(me, lock, 7), HF_LOCK_ORPHANED);
+        CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ORPHANED);
         CHECK_IS(hf_lock_release(lock), HF_LOCK_ORPHANED);
-        CHECK(hf_lock_death(family, lock, &death));
+        CHECK(hf_lock_death(me, lock, &death));
         CHECK_IS(death.serial, serial);
         CHECK_IS(death.pid, getpid());
     }
-    hf_lock_count(family, lock, &figures);
-    CHECK(figures.orphaned && !figures.waiters);
-    CHECK_IS(figures.owner_serial, serial);
-    CHECK_IS(figures.owner_deaths, 1);
+    hf_lock_count(me, lock, &f);
+    CHECK(f.orphaned && !f.waiters);
+    CHECK_IS(f.owner_serial, serial);
+    CHECK_IS(f.owner_deaths, 1);
     memset(&death, 0, sizeof death);
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_ACQUIRED);
     CHECK_IS(death.serial, serial);
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
-    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(family));
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_NOT_ORPHANED);
+    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(me));
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-    CHECK(hf_lock_grab(family, lock));
+    CHECK(hf_lock_grab(me, lock));
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.recoveries, 1);
-    CHECK_IS(figures.acquisitions, 3);
-    CHECK(!figures.orphaned);
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.recoveries, 1);
+    CHECK_IS(f.acquisitions, 3);
+    CHECK(!f.orphaned);
 }
 
 static void test_recovery_needs_nobody_to_have_noticed(void) {
@@ -59,14 +54,14 @@ static void test_recovery_needs_nobody_to_have_noticed(void) {
     uint32_t serial = hf_serial(owner);
     hf_process_delete(owner);
     /* the dead thread's number is ours too: as after a fork */
-    CHECK(!hf_rlock_is_mine(family, lock, 7));
-    CHECK_IS(hf_lock_recover(family, lock, 7, &death), HF_LOCK_ACQUIRED);
+    CHECK(!hf_rlock_is_mine(me, lock, 7));
+    CHECK_IS(hf_lock_recover(me, lock, 7, &death), HF_LOCK_ACQUIRED);
     CHECK_IS(death.serial, serial);
-    CHECK(hf_rlock_is_mine(family, lock, 7));
-    CHECK(hf_rlock_grab(family, lock, 7));
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_rlock_release(family, lock, 7), HF_LOCK_NOT_HELD);
+    CHECK(hf_rlock_is_mine(me, lock, 7));
+    CHECK(hf_rlock_grab(me, lock, 7));
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_rlock_release(me, lock, 7), HF_LOCK_NOT_HELD);
 }
 
 static void test_an_abandoned_recovery_leaves_the_same_orphan(void) {
@@ -76,18 +71,18 @@ static void test_an_abandoned_recovery_leaves_the_same_orphan(void) {
     hf_death death;
     CHECK_IS(hf_lock_try(owner, lock), HF_LOCK_ACQUIRED);
     hf_process_delete(owner);
-    CHECK_IS(hf_lock_recover(family, lock, 0, &first), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_lock_abandon(family, lock, &first), HF_LOCK_ACQUIRED);
-    CHECK_IS(hf_lock_abandon(family, lock, &first), HF_LOCK_NOT_OWNER);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
-    CHECK(hf_lock_death(family, lock, &death));
+    CHECK_IS(hf_lock_recover(me, lock, 0, &first), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_abandon(me, lock, &first), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_abandon(me, lock, &first), HF_LOCK_NOT_OWNER);
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
+    CHECK(hf_lock_death(me, lock, &death));
     CHECK_IS(death.serial, first.serial);
     CHECK_IS(death.pid, first.pid);
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_ACQUIRED);
     CHECK_IS(death.serial, first.serial);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-    CHECK(hf_lock_grab(family, lock));
-    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(family));
+    CHECK(hf_lock_grab(me, lock));
+    CHECK_IS(HF_LOCK_OWNER(hf_lock_word(lock)), hf_serial(me));
 }
 
 static void test_a_reused_slot_does_not_make_its_dead_alive(void) {
@@ -96,7 +91,7 @@ static void test_a_reused_slot_does_not_make_its_dead_alive(void) {
     CHECK_IS(hf_lock_try(owner, lock), HF_LOCK_ACQUIRED);
     uint32_t serial = hf_serial(owner);
     hf_process_delete(owner);
-    (void)hf_reap(family);
+    (void)hf_reap(me);
     hf_process *members[HF_SLOTS] = {NULL};
     size_t count = 0;
     while (count < 8) {
@@ -112,8 +107,8 @@ static void test_a_reused_slot_does_not_make_its_dead_alive(void) {
     CHECK(hf_serial(successor) != serial);
     hf_death death;
     CHECK_IS(hf_lock_try(successor, lock), HF_LOCK_ORPHANED);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
-    CHECK(hf_lock_death(family, lock, &death));
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
+    CHECK(hf_lock_death(me, lock, &death));
     CHECK_IS(death.serial, serial);
     CHECK_IS(death.pid, getpid()); /* its card is gone, but it had signed */
     while (count > 0) {
@@ -139,7 +134,7 @@ static void test_a_noticed_death_wakes_every_sleeper(void) {
     }
     until_waiters(lock);
     hf_process_delete(owner);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
     for (int i = 0; i < 3; i++) {
         CHECK_IS(pthread_join(ids[i], NULL), 0);
     }
@@ -151,16 +146,14 @@ static void test_a_noticed_death_wakes_every_sleeper(void) {
 static pid_t holder(hf_lock *lock) {
     pid_t pid = child();
     if (pid == 0) {
-        if (!hf_lock_grab(family, lock)) {
-            CHECK_IS(acquire(family, lock), HF_LOCK_ACQUIRED);
+        if (!hf_lock_grab(me, lock)) {
+            CHECK_IS(acquire(me, lock), HF_LOCK_ACQUIRED);
         }
         for (;;) {
             pause();
         }
     }
-    while (HF_LOCK_IS_FREE(hf_lock_word(lock))) {
-        sched_yield();
-    }
+    UNTIL(!HF_LOCK_IS_FREE(hf_lock_word(lock)));
     return pid;
 }
 
@@ -172,10 +165,10 @@ static void test_sleeping_waiters_learn_the_pid_after_sigkill(void) {
         waiters[i] = child();
         if (waiters[i] == 0) {
             hf_death death;
-            CHECK_IS(acquire(family, lock), HF_LOCK_ORPHANED);
-            CHECK(hf_lock_death(family, lock, &death));
+            CHECK_IS(acquire(me, lock), HF_LOCK_ORPHANED);
+            CHECK(hf_lock_death(me, lock, &death));
             CHECK_IS(death.pid, owner);
-            _exit(0);
+            leave();
         }
     }
     until_waiters(lock);
@@ -183,10 +176,10 @@ static void test_sleeping_waiters_learn_the_pid_after_sigkill(void) {
     for (int i = 0; i < 3; i++) {
         ended_well(waiters[i]);
     }
-    hf_lock_figures figures;
-    hf_lock_count(family, lock, &figures);
-    CHECK_IS(figures.owner_deaths, 1);
-    CHECK_IS(figures.owner_pid, owner);
+    hf_lock_figures f;
+    hf_lock_count(me, lock, &f);
+    CHECK_IS(f.owner_deaths, 1);
+    CHECK_IS(f.owner_pid, owner);
 }
 
 static void test_an_owner_killed_before_it_signed_is_known_by_its_card(void) {
@@ -194,15 +187,15 @@ static void test_an_owner_killed_before_it_signed_is_known_by_its_card(void) {
     hf_death death;
     pid_t pid = child();
     if (pid == 0) {
-        arm("lock_before_sign", 1);
-        (void)hf_lock_grab(family, lock);
+        die_at(point("lock_before_sign"), 1);
+        (void)hf_lock_grab(me, lock);
         _exit(1);
     }
     ended_by_sigkill(pid);
-    CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
-    CHECK(hf_lock_death(family, lock, &death));
+    CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
+    CHECK(hf_lock_death(me, lock, &death));
     CHECK_IS(death.pid, pid);
-    CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_ACQUIRED);
+    CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_ACQUIRED);
     CHECK_IS(death.pid, pid);
 }
 
@@ -216,17 +209,17 @@ static void test_a_killed_recoverer_is_the_next_dead(void) {
         murder(owner);
         pid_t recoverer = child();
         if (recoverer == 0) {
-            arm(points[i], 1);
-            CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_ACQUIRED);
+            die_at(point(points[i]), 1);
+            CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_ACQUIRED);
             CHECK_IS(death.pid, owner);
-            (void)hf_lock_abandon(family, lock, &death);
+            (void)hf_lock_abandon(me, lock, &death);
             _exit(1);
         }
         ended_by_sigkill(recoverer);
-        CHECK_IS(hf_lock_try(family, lock), HF_LOCK_ORPHANED);
-        CHECK(hf_lock_death(family, lock, &death));
+        CHECK_IS(hf_lock_try(me, lock), HF_LOCK_ORPHANED);
+        CHECK(hf_lock_death(me, lock, &death));
         CHECK_IS(death.pid, i < 2 ? recoverer : owner);
-        CHECK_IS(hf_lock_recover(family, lock, 0, &death), HF_LOCK_ACQUIRED);
+        CHECK_IS(hf_lock_recover(me, lock, 0, &death), HF_LOCK_ACQUIRED);
         CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
     }
 }
@@ -242,7 +235,7 @@ static void test_one_of_many_recoverers_gets_in(void) {
             pids[i] = child();
             if (pids[i] == 0) {
                 hf_death death;
-                hf_lock_status status = hf_lock_recover(family, lock, 0, &death);
+                hf_lock_status status = hf_lock_recover(me, lock, 0, &death);
                 if (status == HF_LOCK_ACQUIRED) {
                     CHECK_IS(death.pid, owner);
                     hf_add64_seq_cst(successes, 1);
@@ -250,7 +243,7 @@ static void test_one_of_many_recoverers_gets_in(void) {
                 } else {
                     CHECK_IS(status, HF_LOCK_NOT_ORPHANED);
                 }
-                _exit(0);
+                leave();
             }
         }
         for (int i = 0; i < 4; i++) {
@@ -266,16 +259,16 @@ static void test_a_waiter_killed_after_its_wake_strands_nobody(void) {
     for (int round = 0; round < 10; round++) {
         hf_lock *lock = shared(sizeof *lock);
         pid_t waiters[3];
-        CHECK(hf_lock_grab(family, lock));
+        CHECK(hf_lock_grab(me, lock));
         for (int i = 0; i < 3; i++) {
             waiters[i] = child();
             if (waiters[i] == 0) {
                 if (i == 0) {
-                    arm(points[round % 2], 1);
+                    die_at(point(points[round % 2]), 1);
                 }
-                CHECK_IS(acquire(family, lock), HF_LOCK_ACQUIRED);
+                CHECK_IS(acquire(me, lock), HF_LOCK_ACQUIRED);
                 CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
-                _exit(0);
+                leave();
             }
             until_waiters(lock);
         }
@@ -291,23 +284,21 @@ static void test_a_releaser_killed_before_its_wake_strands_nobody(void) {
     hf_lock *lock = shared(sizeof *lock);
     pid_t owner = child();
     if (owner == 0) {
-        CHECK(hf_lock_grab(family, lock));
+        CHECK(hf_lock_grab(me, lock));
         until_waiters(lock);
-        arm("lock_before_wake", 1);
+        die_at(point("lock_before_wake"), 1);
         (void)hf_lock_release(lock);
         _exit(1);
     }
-    while (HF_LOCK_IS_FREE(hf_lock_word(lock))) {
-        sched_yield();
-    }
-    CHECK_IS(acquire(family, lock), HF_LOCK_ACQUIRED);
+    UNTIL(!HF_LOCK_IS_FREE(hf_lock_word(lock)));
+    CHECK_IS(acquire(me, lock), HF_LOCK_ACQUIRED);
     ended_by_sigkill(owner);
     CHECK_IS(hf_lock_release(lock), HF_LOCK_ACQUIRED);
 }
 
 /* ---- the campaign ----------------------------------------------------------------------------------------------- */
 
-enum { VICTIMS = 4, KILLS = 400 };
+enum { VICTIMS = 4, KILLS = 300 };
 
 typedef struct {
     hf_lock lock;
@@ -317,13 +308,13 @@ typedef struct {
 } arena;
 
 static _Noreturn void fight(arena *a, uint64_t random) {
-    uint32_t self = hf_serial(family);
+    uint32_t self = hf_serial(me);
     for (;;) {
         hf_death death = {0};
-        if (!hf_lock_grab(family, &a->lock)) {
-            hf_lock_status status = acquire(family, &a->lock);
+        if (!hf_lock_grab(me, &a->lock)) {
+            hf_lock_status status = acquire(me, &a->lock);
             if (status == HF_LOCK_ORPHANED) {
-                status = hf_lock_recover(family, &a->lock, 0, &death);
+                status = hf_lock_recover(me, &a->lock, 0, &death);
                 if (status == HF_LOCK_NOT_ORPHANED) {
                     continue;
                 }
@@ -335,8 +326,8 @@ static _Noreturn void fight(arena *a, uint64_t random) {
         uint32_t before = hf_swap32_seq_cst(&a->inside, self);
         if (death.serial != 0) {
             CHECK(death.pid != 0 && death.pid != (uint32_t)getpid());
-            CHECK_IS(hf_ask(family, death.serial), HF_PROCESS_DEAD);
-            CHECK(before == 0 || hf_ask(family, before) == HF_PROCESS_DEAD);
+            CHECK_IS(hf_ask(me, death.serial), HF_PROCESS_DEAD);
+            CHECK(before == 0 || hf_ask(me, before) == HF_PROCESS_DEAD);
             hf_add64_seq_cst(&a->recovered, 1);
         } else {
             CHECK_IS(before, 0);
@@ -347,7 +338,7 @@ static _Noreturn void fight(arena *a, uint64_t random) {
         }
         hf_store32_seq_cst(&a->inside, 0);
         if (death.serial != 0 && random_of(&random) % 4 == 0) {
-            CHECK_IS(hf_lock_abandon(family, &a->lock, &death), HF_LOCK_ACQUIRED);
+            CHECK_IS(hf_lock_abandon(me, &a->lock, &death), HF_LOCK_ACQUIRED);
             continue;
         }
         CHECK_IS(hf_lock_release(&a->lock), HF_LOCK_ACQUIRED);
@@ -363,7 +354,7 @@ static pid_t fighter(arena *a, uint64_t random) {
     if (pid == 0) {
         uint64_t choice = random_of(&random);
         if (choice % 2 == 0) {
-            arm(points[choice / 2 % (sizeof points / sizeof points[0])], choice / 64 % 16 + 1);
+            die_at(point(points[choice / 2 % (sizeof points / sizeof points[0])]), (uint32_t)(choice / 64 % 16 + 1));
         }
         fight(a, random);
     }
@@ -374,7 +365,7 @@ static void test_survivors_go_on_whoever_is_killed_whenever(void) {
     arena *a = shared(sizeof *a);
     uint64_t random = seed();
     pid_t pids[VICTIMS];
-    hf_lock_figures figures;
+    hf_lock_figures f;
     for (int i = 0; i < VICTIMS; i++) {
         pids[i] = fighter(a, random_of(&random));
     }
@@ -402,22 +393,19 @@ static void test_survivors_go_on_whoever_is_killed_whenever(void) {
         (void)kill(pids[i], SIGKILL);
         ended_by_sigkill(pids[i]);
     }
-    hf_lock_count(family, &a->lock, &figures);
-    printf("entered=%llu deaths=%llu recoveries=%llu ", (unsigned long long)hf_load64_seq_cst(&a->entered),
-           (unsigned long long)figures.owner_deaths, (unsigned long long)figures.recoveries);
-    CHECK(figures.owner_deaths > 0);
-    CHECK(figures.recoveries <= figures.acquisitions);
+    hf_lock_count(me, &a->lock, &f);
+    CHECK(f.owner_deaths > 0);
+    CHECK(f.recoveries <= f.acquisitions);
     /* the last word: free, or an orphan that can be had */
     hf_death death;
-    if (hf_lock_try(family, &a->lock) != HF_LOCK_ACQUIRED) {
-        CHECK_IS(hf_lock_recover(family, &a->lock, 0, &death), HF_LOCK_ACQUIRED);
+    if (hf_lock_try(me, &a->lock) != HF_LOCK_ACQUIRED) {
+        CHECK_IS(hf_lock_recover(me, &a->lock, 0, &death), HF_LOCK_ACQUIRED);
     }
     CHECK_IS(hf_lock_release(&a->lock), HF_LOCK_ACQUIRED);
 }
 
 #endif
 
-#define TEST(name) {#name, test_##name}
 static const hf_test tests[] = {
     TEST(every_try_says_who_died_until_it_is_recovered), TEST(recovery_needs_nobody_to_have_noticed),
     TEST(an_abandoned_recovery_leaves_the_same_orphan),  TEST(a_reused_slot_does_not_make_its_dead_alive),
@@ -431,5 +419,5 @@ static const hf_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-    return RUN_TESTS(tests, argc, argv);
+    return hf_test_run(tests, sizeof tests / sizeof tests[0], argc, argv);
 }

@@ -10,15 +10,7 @@ static hf_semaphore *semaphore(uint32_t value, uint32_t max_value) {
     return s;
 }
 
-/* Until it is not ZERO, in slices as the border does it. */
-static hf_semaphore_status take(hf_semaphore *s) {
-    hf_waiting waiting = HF_WAITING;
-    hf_semaphore_status status = HF_SEMAPHORE_ZERO;
-    while (status == HF_SEMAPHORE_ZERO) status = hf_semaphore_wait_slice(s, &waiting, HF_NO_DEADLINE);
-    return status;
-}
-
-/* The same in sleeps that only a wake ends. */
+/* Until it is not ZERO, in sleeps that only a wake ends: a lost wakeup is a hang. */
 static void take_by_wake(hf_semaphore *s) {
     hf_semaphore_status status = HF_SEMAPHORE_ZERO;
     while (status == HF_SEMAPHORE_ZERO) {
@@ -29,7 +21,7 @@ static void take_by_wake(hf_semaphore *s) {
 }
 
 static void until_sleepers(const hf_semaphore *s) {
-    while ((hf_load32_relaxed(&s->state_shared) & HF_SEMAPHORE_WAITERS) == 0) sched_yield();
+    UNTIL((hf_load32_relaxed(&s->state_shared) & HF_SEMAPHORE_WAITERS) != 0);
 }
 
 /* ---- against a number ------------------------------------------------------------------------------------------- */
@@ -83,7 +75,7 @@ static void *take_many(void *s) {
 }
 
 static void give(hf_semaphore *s) {
-    while (hf_semaphore_post(s) == HF_SEMAPHORE_FULL) sched_yield();
+    UNTIL(hf_semaphore_post(s) == HF_SEMAPHORE_OK);
 }
 
 static void *post_many(void *s) {
@@ -182,7 +174,7 @@ static pid_t runs(void *(*what)(void *), void *argument) {
     pid_t pid = child();
     if (pid == 0) {
         (void)what(argument);
-        _exit(0);
+        leave();
     }
     return pid;
 }
@@ -205,14 +197,14 @@ static void test_waiters_that_give_up_take_no_post_along(void) {
         if (pids[i] != 0) continue;
         if (i % 2 == 0) {
             (void)take_many(s);
-            _exit(0);
+            leave();
         }
         for (int round = 0; round < ROUNDS / 20; round++) {
             hf_waiting waiting = {HF_TEST_FOR_EVER_NS};
             uint64_t deadline_ns = hf_now_ns() + random_of(&random) % 1000000;
             if (hf_semaphore_wait_slice(s, &waiting, deadline_ns) == HF_SEMAPHORE_OK) give(s);
         }
-        _exit(0);
+        leave();
     }
     for (int i = 0; i < WORKERS / 2; i++) (void)post_many(s);
     for (int i = 0; i < WORKERS; i++) ended_well(pids[i]);
@@ -231,7 +223,7 @@ static void test_a_signal_ends_a_sleep(void) {
         hf_waiting waiting = {HF_TEST_FOR_EVER_NS};
         CHECK_IS(sigaction(SIGUSR1, &action, NULL), 0);
         CHECK_IS(hf_semaphore_wait_slice(s, &waiting, HF_NO_DEADLINE), HF_SEMAPHORE_ZERO);
-        _exit(0);
+        leave();
     }
     until_sleepers(s);
     until_asleep(pid);
@@ -241,6 +233,14 @@ static void test_a_signal_ends_a_sleep(void) {
 
 /* ---- killed ----------------------------------------------------------------------------------------------------- */
 
+/* Until it is not ZERO, in bounded slices as the border does it. */
+static hf_semaphore_status take(hf_semaphore *s) {
+    hf_waiting waiting = HF_WAITING;
+    hf_semaphore_status status = HF_SEMAPHORE_ZERO;
+    while (status == HF_SEMAPHORE_ZERO) status = hf_semaphore_wait_slice(s, &waiting, HF_NO_DEADLINE);
+    return status;
+}
+
 /* The post's one wake goes to a waiter that is killed at once: the unit stays, and the others find it. */
 static void test_a_waiter_killed_after_its_wake_takes_no_post_along(void) {
     static const char *const points[] = {"semaphore_after_sleep", "semaphore_before_sleep"};
@@ -248,7 +248,7 @@ static void test_a_waiter_killed_after_its_wake_takes_no_post_along(void) {
         hf_semaphore *s = semaphore(0, 9);
         pid_t victim = child();
         if (victim == 0) {
-            arm(points[round % 2], 1);
+            die_at(point(points[round % 2]), 1);
             (void)take(s);
             _exit(1);
         }
@@ -267,7 +267,7 @@ static void test_a_poster_killed_before_its_wake_has_posted(void) {
     pid_t poster = child();
     if (poster == 0) {
         until_sleepers(s);
-        arm("semaphore_before_wake", 1);
+        die_at(point("semaphore_before_wake"), 1);
         (void)hf_semaphore_post(s);
         _exit(1);
     }
@@ -297,7 +297,7 @@ static void test_killed_consumers_lose_at_most_what_they_held(void) {
             CHECK_IS(hf_semaphore_post(s), HF_SEMAPHORE_OK);
         }
     }
-    while (hf_semaphore_value(s) != 0) sched_yield();
+    UNTIL(hf_semaphore_value(s) == 0);
     /* what is not yet counted is in the hands of the living, at most one each, or was in those of the killed */
     uint64_t counted = hf_load64_seq_cst(taken);
     CHECK(counted <= posted && posted - counted <= KILLS + WORKERS);
@@ -306,7 +306,6 @@ static void test_killed_consumers_lose_at_most_what_they_held(void) {
 
 #endif
 
-#define TEST(name) {#name, test_##name}
 static const hf_test tests[] = {
     TEST(it_behaves_like_a_bounded_number),
     TEST(a_deadline_ends_a_wait_and_not_before),
@@ -325,5 +324,5 @@ static const hf_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-    return RUN_TESTS(tests, argc, argv);
+    return hf_test_run(tests, sizeof tests / sizeof tests[0], argc, argv);
 }
