@@ -150,9 +150,8 @@ def _text(x: float, y: float, words: str, style: str = "", anchor: str = "") -> 
 
 
 def _duration(power: int) -> str:
-    unit, name = max(
-        (u, n) for u, n in ((-9, "ns"), (-6, "µs"), (-3, "ms"), (0, "s")) if u <= power
-    )
+    unit = power - power % 3
+    name = {-9: "ns", -6: "µs", -3: "ms", 0: "s"}[unit]
     return f"{10 ** (power - unit)} {name}"
 
 

@@ -1,9 +1,10 @@
 """Comparing contestants on a machine that is never quite quiet.
 
-Contestants take turns: in each burst (milliseconds) everyone runs once, in an order that rotates, so
-that a change of clock frequency or a busy neighbour meets all of them. A round is the median of its
-bursts; the figures are medians of the rounds' figures, and a ratio is taken within a round before
-its median is. The empty loop is one more contestant, and what it takes is subtracted from everybody.
+Contestants take turns: in each burst (milliseconds) everyone runs once, in an order that rotates,
+so that a change of clock frequency or a busy neighbour meets all of them. A round is the median of
+its bursts; the figures are medians of the rounds' figures, and a ratio is taken within a round
+before its median is. The empty loop is one more contestant, and what it takes is subtracted from
+everybody.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import gc
 import os
 import statistics
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     # Does something n times and returns the seconds that it took.
     Work = Callable[[int], float]
@@ -88,7 +90,7 @@ def loop(statement: str, *, clock: Callable[[], float] = time.thread_time, **nam
     """A function that runs `statement`, in which `names` are local variables, n times.
 
     It has code of its own, so that the interpreter specialises it for this contestant alone. It
-    runs UNROLL statements a pass: n is rounded up to a multiple.
+    runs UNROLL statements a pass; where n is no multiple, the time is scaled to n.
 
     The clock is the thread's own processor time, which on an idle machine is the time that passes
     and on a busy one leaves out what others took. Where waiting is part of the matter, give
@@ -97,11 +99,11 @@ def loop(statement: str, *, clock: Callable[[], float] = time.thread_time, **nam
     source = [
         "def work(count):",
         *(f"    {name} = names[{name!r}]" for name in names),
-        f"    passes = repeat(None, -(-count // {UNROLL}))",
+        f"    passes = -(-count // {UNROLL})",
         "    began = clock()",
-        "    for _ in passes:",
+        "    for _ in repeat(None, passes):",
         *(f"        {statement}" for _ in range(UNROLL)),
-        "    return clock() - began",
+        f"    return (clock() - began) * count / (passes * {UNROLL})",
     ]
     scope = {"names": names, "repeat": repeat, "clock": clock}
     exec("\n".join(source), scope)
@@ -140,22 +142,22 @@ def compare(effort: Effort, contestants: Mapping[str, Work], *, loops: bool = Tr
 
 def _calibrate(work: Work, seconds: float) -> int:
     """How often to repeat for a burst of that length. Warms up on the way."""
+    work(1)
     count = UNROLL
     while (took := work(count)) < seconds / 4:
         count *= 4
-    count = max(1, int(count * seconds / took))
-    work(count)
-    return -(-count // UNROLL) * UNROLL if count >= UNROLL else count
+    return max(1, round(count * seconds / took))
 
 
-class _no_collector:
-    def __enter__(self) -> None:
-        gc.collect()
-        self.was_on = gc.isenabled()
-        gc.disable()
-
-    def __exit__(self, *_: object) -> None:
-        if self.was_on:
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
             gc.enable()
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.gate [COLUMN ...]`: prints the table; fails if Holdfast breaks a promise."""
+"""`python -m benchmarks.gate [COLUMN ...]`: prints the table, fails if Holdfast breaks one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks one cell of the table: `python -m benchmarks.gate.cell "dead lock owner reported" mp.Value`."""
+"""Checks one cell of the table: `python -m benchmarks.gate.cell "no alias after drop" mp.Value`."""
 
 from __future__ import annotations
 

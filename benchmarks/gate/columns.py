@@ -48,10 +48,14 @@ class Column:
 
 
 class Holdfast(Column):
-    """holdfast.Value."""
+    """holdfast.Value, imported by every process that speaks of it, as programs do at their top."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._value = importlib.import_module("holdfast").Value
 
     def make(self) -> Any:
-        return importlib.import_module("holdfast").Value("i", 0)
+        return self._value("i", 0)
 
 
 class StandardValue(Column):

@@ -47,14 +47,9 @@ def no_alias(name: str) -> str:
 
 def every_start_method(name: str) -> str:
     """A value made for a child and kept by nobody else arrives, however the child is started."""
-    failures = []
-    for method in START_METHODS:
-        try:
-            _hand_over(name, method)
-        except Broken as broken:
-            failures.append(f"{method}: {broken}")
-    if failures:
-        raise Broken("; ".join(failures))
+    failures = {method: _failure(name, method) for method in START_METHODS}
+    if any(failures.values()):
+        raise Broken("; ".join(f"{method}: {why}" for method, why in failures.items() if why))
     return f"it arrived and worked with {', '.join(START_METHODS)}"
 
 
@@ -174,6 +169,14 @@ def _hand_over(name: str, method: str) -> None:
         raise Broken("the child lost its value")
     if found != MARK:
         raise Broken(f"the child wrote {MARK} and read {found}")
+
+
+def _failure(name: str, method: str) -> str:
+    try:
+        _hand_over(name, method)
+    except Broken as broken:
+        return str(broken)
+    return ""
 
 
 def _write(name: str, thing: Any, connection: Connection) -> None:

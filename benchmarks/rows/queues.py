@@ -26,12 +26,10 @@ def measure(effort: Effort) -> list[Line]:
     # A new value for each message, as a program would send them.
     one, other = Post(lambda: holdfast.Value("i", 1)), Post(lambda: 1)
     try:
-        by_turns = compare(
-            effort, {"holdfast": one.by_turns, "an int": other.by_turns}, loops=False
-        )
-        in_a_row = compare(
-            effort, {"holdfast": one.in_a_row, "an int": other.in_a_row}, loops=False
-        )
+        turns = {"holdfast": one.by_turns, "an int": other.by_turns}
+        row = {"holdfast": one.in_a_row, "an int": other.in_a_row}
+        by_turns = compare(effort, turns, loops=False)
+        in_a_row = compare(effort, row, loops=False)
     finally:
         one.end()
         other.end()
