@@ -58,6 +58,14 @@ def test_every_file_that_a_page_names_exists(page):
         assert (ROOT / name).exists(), f"{page_name(page)} names {name}"
 
 
+def test_the_map_of_the_house_names_every_file_of_the_package():
+    house = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "holdfast"
+    rooms = [*package.glob("*.py"), *(package / "_core").glob("*.c")]
+    missing = {room.name for room in rooms if room.name not in house} - {"__main__.py"}
+    assert not missing, missing
+
+
 @pytest.mark.parametrize("page", [README, CHINESE], ids=page_name)
 def test_front_page_shows_code_before_line_30_and_a_result_before_line_60(page):
     code = next(block for block in blocks(page) if block.language == "python")
