@@ -15,6 +15,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from holdfast import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -91,8 +93,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def version_line() -> str:
     """What `holdfast --version` prints: the package and the interpreter it runs on."""
-    from importlib.metadata import version
-
     implementation = sys.implementation.name
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"holdfast {version('holdfast')} ({implementation} {python})"
+    return f"holdfast {__version__} ({implementation} {python})"
