@@ -9,7 +9,8 @@
     guard                      makes `multiprocessing` itself safe                  guard/
     errors                     every exception                                      errors.py
 
-`import holdfast` loads nothing of it; each name is loaded when it is first used.
+`import holdfast` loads none of it; each name is loaded when it is first used. All it does is to see to
+it that the processes which this one starts from now on will be of one family (_family.py).
 """
 
 from __future__ import annotations
@@ -111,3 +112,8 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+if sys.platform == "linux":
+    from holdfast import _family
+
+    _family.watch()

@@ -3,6 +3,9 @@
 What it keeps true: nobody sees a module of the table unpatched, and none is imported for the
 patch's sake. A program that does not use multiprocessing does not load it.
 
+The finder and the loader have the methods of importlib.abc's classes but not the classes as their
+bases: that module costs more to import than all of `import holdfast`.
+
 Source: the import system, Python reference 5.3 (meta path hooks) and PEP 451.
 """
 
@@ -10,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ def replace(owner: Any, name: str, replacement: object) -> Undo:
     return undo
 
 
-class Arrivals(MetaPathFinder):
+class Arrivals:
     """Waits for modules: name of the module -> what is to be done to it."""
 
     def __init__(self, patches: Mapping[str, Patch]) -> None:
@@ -73,7 +75,7 @@ class Arrivals(MetaPathFinder):
         return None
 
 
-class PatchingLoader(Loader):
+class PatchingLoader:
     """Loads with the real loader, steps out of sight, then patches."""
 
     def __init__(self, real: Loader, arrivals: Arrivals) -> None:

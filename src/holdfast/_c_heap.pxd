@@ -107,6 +107,7 @@ cdef extern from "_core/holdfast.h" nogil:
     const uint8_t *hf_token(const hf_process *p)
     const hf_error *hf_last_error(const hf_process *p)
     uint32_t hf_serial(const hf_process *p)
+    int hf_take_slot(hf_process *p)
     void hf_set_name(hf_process *p, const char *utf8)
     void hf_set_grace(hf_process *p, uint64_t ns)
     int hf_watch_forks(hf_process *p)

@@ -1,8 +1,8 @@
 """How a process comes to its family's heap.
 
 What it keeps true: a process has at most one heap, and all that descend from one process have the
-same one. The heap is made when it is first needed, at the latest before the first fork after
-`holdfast._native` was loaded, so that children find it. A forked child has it already; a child of
+same one. The heap is made when it is first needed, at the latest before the first child is started
+after `import holdfast`, so that children find it. A forked child has it already; a child of
 spawn or forkserver is brought to it by its preparation data (_spawn.py); any other process of the
 family, such as a plain subprocess that is sent a pickle, finds it through the sender's descriptor
 in /proc.
@@ -18,13 +18,13 @@ import contextlib
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, LifetimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # multiprocessing, and what grew out of copies of it.
 PACKAGES = ("multiprocessing", "multiprocess", "billiard")
@@ -112,6 +112,8 @@ def join_sender(token: bytes, pid: int, descriptor: int) -> None:
 
 def _likely_descriptors(pid: int, descriptor: int) -> Iterator[Path]:
     """Paths of descriptors that may be the heap's: the sender's first, then everybody's."""
+    from pathlib import Path  # here, as it costs more to import than the rest of this module
+
     yield Path(f"/proc/{pid}/fd/{descriptor}")
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -151,7 +153,7 @@ def no_more_on_child(function: Callable[[], object]) -> None:
 
 
 def watch() -> None:
-    """See to it that children find the heap; called when the native part is loaded."""
+    """See to it that children find the heap; called by `import holdfast`."""
     from holdfast import _spawn
 
     _spawn.watch()
@@ -169,19 +171,18 @@ def _settle(name: str) -> None:
 def _before_fork() -> None:
     """Open the heap while parent and child are still one, so that they share it."""
     global _pinned_before_fork
-    from holdfast import _native
-
     # If there can be no heap, whoever needs one is told so then.
-    with contextlib.suppress(HoldfastError):
+    with contextlib.suppress(HoldfastError, ImportError):
+        from holdfast import _native
+
         open()
-    _name_forked_children()
-    _pinned_before_fork = _native.forks_pinned()
+        _name_forked_children()
+        _pinned_before_fork = _native.forks_pinned()
 
 
 def _after_fork() -> None:
-    from holdfast import _native
-
-    if _native.forks_pinned() != _pinned_before_fork:
+    _native = sys.modules.get("holdfast._native")
+    if _native is not None and _native.forks_pinned() != _pinned_before_fork:
         warnings.warn(
             "a forked child got no slot in the heap (out of slots, descriptors or memory), so "
             "what it inherited is pinned: that memory is never reused; "

@@ -57,7 +57,3 @@ include "_items.pxi"
 include "_vector.pxi"
 include "_rawvector.pxi"
 include "_value.pxi"
-
-from holdfast import _family
-
-_family.watch()

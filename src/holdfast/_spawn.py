@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
@@ -51,6 +50,8 @@ class _Road:
     """
 
     def __reduce__(self) -> Any:
+        from pathlib import Path  # here, as it costs more to import than the rest of this module
+
         folder = str(Path(__file__).resolve().parent.parent)
         code = (
             "import importlib.util, sys\n"
@@ -67,14 +68,14 @@ class _Invitation:
         self._name = name
 
     def __reduce__(self) -> Any:
-        from holdfast import _native
-
         context = import_module(
             "multiprocessing.context" if "loky" in self._package else f"{self._package}.context"
         )
         try:
+            from holdfast import _native
+
             descriptor = _native.heap_fd()
-        except HoldfastError:
+        except (HoldfastError, ImportError):
             # Who needs the heap is told so by the heap, here and in the child.
             descriptor = -1
         carrier = None

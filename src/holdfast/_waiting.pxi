@@ -27,6 +27,16 @@ cdef uint64_t deadline_of(object timeout) except 0:
     return hf_now_ns() + <uint64_t> (seconds * 1e9)
 
 
+cdef int need_slot() except -1:
+    """A lock names its owner by its slot; a child whose inheritance was pinned has none yet."""
+    cdef int status
+    if hf_serial(P) == 0:
+        status = hf_take_slot(P)
+        if status < 0:
+            failed(status)
+    return 0
+
+
 cdef int take_slowly(
     hf_lock *lock, unsigned long thread, bint block, object timeout
 ) except -1:
@@ -37,6 +47,7 @@ cdef int take_slowly(
     cdef hf_lock_status status
     cdef hf_waiting waiting
     cdef uint64_t deadline
+    need_slot()
     if not block:
         status = hf_rlock_try(P, lock, thread) if thread else hf_lock_try(P, lock)
         return taken(lock, status)
@@ -86,6 +97,7 @@ cdef int raise_owner_died(const hf_lock *lock) except -1:
 cdef recover(hf_lock *lock, unsigned long thread):
     """Get into an orphan. True: the caller holds it; False: it is none."""
     cdef hf_death death
+    need_slot()
     return hf_lock_recover(P, lock, thread, &death) == HF_LOCK_ACQUIRED
 
 

@@ -93,6 +93,9 @@ int hf_descriptor(hf_process *p);
 const uint8_t *hf_token(const hf_process *p); /* 16 bytes */
 const hf_error *hf_last_error(const hf_process *p);
 uint32_t hf_serial(const hf_process *p); /* 0 while the process has no slot */
+/* Takes a slot for a process that has none: a child whose inheritance was pinned. Allocating and attaching do so by
+ * themselves. */
+int hf_take_slot(hf_process *p);
 void hf_set_name(hf_process *p, const char *utf8);
 void hf_set_grace(hf_process *p, uint64_t ns); /* for the family */
 /* Registers the fork handlers for p (once; pthread_atfork cannot be undone). */

@@ -111,6 +111,13 @@ int hf_i_need_slot(hf_process *p) {
     return HF_OK;
 }
 
+int hf_take_slot(hf_process *p) {
+    hf_i_lock(p);
+    int result = hf_i_need_slot(p);
+    hf_i_unlock(p);
+    return result;
+}
+
 /* ---- the dead ------------------------------------------------------------------------------------------------------ */
 
 /* Holding the lifeline of a slot that is not FREE: clears it. True if it is free now. */
