@@ -138,7 +138,11 @@ def test_layers_import_downward_only():
         for path in modules()
         if (layer := LAYER.get(_first(path))) is not None
         for target in sorted(imports(path))
-        if LAYER.get(target, layer) != layer and LAYER[target] not in MAY_IMPORT[layer]
+        # A stub only names types, of records that the objects layer gives it to fill; it is
+        # never executed.
+        if path.suffix != ".pyi"
+        and LAYER.get(target, layer) != layer
+        and LAYER[target] not in MAY_IMPORT[layer]
     ]
     assert not wrong, "\n".join(wrong)
 
