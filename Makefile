@@ -57,7 +57,7 @@ lint-python: venv
 	$(BIN)/ruff format --check .
 
 lint-cython: venv
-	$(BIN)/cython-lint src
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint src
 
 lint-c: venv
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
