@@ -85,18 +85,19 @@ def create_and_drop(name: str, number: int) -> dict[str, float]:
     values = [None] * number
     gc.disable()
     descriptors, mappings = _descriptors(), _mappings()
-    began = time.perf_counter()
+    # Processor time: the kernel's part of it is what pages cost, and nobody waits here.
+    began = time.thread_time()
     values[0] = make("i", 0)
-    first = time.perf_counter()
+    first = time.thread_time()
     heap_descriptors, heap_mappings = _descriptors(), _mappings()
-    again = time.perf_counter()
+    again = time.thread_time()
     for index in range(1, number):
         values[index] = make("i", 0)
-    made = time.perf_counter()
+    made = time.thread_time()
     after_descriptors, after_mappings = _descriptors(), _mappings()
-    start_drop = time.perf_counter()
+    start_drop = time.thread_time()
     values.clear()
-    dropped = time.perf_counter()
+    dropped = time.thread_time()
     return {
         "create": first - began + made - again,
         "drop": dropped - start_drop,
