@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
-# The modules that prepare children -> those that pass descriptors to them.
-MODULES = {
+# The modules that prepare children -> the package that passes descriptors to them. Loky's children
+# find the heap in /proc: loky would leave our descriptor open to everything that is executed later.
+MODULES: dict[str, str | None] = {
     "multiprocessing.spawn": "multiprocessing",
     "multiprocess.spawn": "multiprocess",
     "billiard.spawn": "billiard",
-    "loky.backend.spawn": "loky.backend",
-    "joblib.externals.loky.backend.spawn": "joblib.externals.loky.backend",
+    "loky.backend.spawn": None,
+    "joblib.externals.loky.backend.spawn": None,
 }
 _KEY = "holdfast"
 
@@ -63,14 +64,11 @@ class _Road:
 class _Invitation:
     """Joins the parent's heap where it is unpickled."""
 
-    def __init__(self, package: str, name: str) -> None:
+    def __init__(self, package: str | None, name: str) -> None:
         self._package = package
         self._name = name
 
     def __reduce__(self) -> Any:
-        context = import_module(
-            "multiprocessing.context" if "loky" in self._package else f"{self._package}.context"
-        )
         try:
             from holdfast import _native
 
@@ -79,8 +77,10 @@ class _Invitation:
             # Who needs the heap is told so by the heap, here and in the child.
             descriptor = -1
         carrier = None
-        if descriptor >= 0 and context.get_spawning_popen() is not None:
-            carrier = import_module(f"{self._package}.reduction").DupFd(descriptor)
+        if descriptor >= 0 and self._package is not None:
+            context = import_module(f"{self._package}.context")
+            if context.get_spawning_popen() is not None:
+                carrier = import_module(f"{self._package}.reduction").DupFd(descriptor)
         return accept, (carrier, os.getpid(), descriptor, self._name, tuple(first_calls))
 
 
