@@ -377,7 +377,8 @@ bool hf_holds(hf_process *p, hf_off block) {
 }
 
 uint64_t hf_i_give_back(hf_process *p) {
-    hf_i_reap_locked(p); /* first: what only the dead held lands with us */
+    p->owes_sweep = true; /* a process without a slot may have reaped, and died before it swept */
+    hf_i_reap_locked(p);  /* first: what only the dead held lands with us */
     hf_i_tickets_sweep(p, UINT64_MAX);
     hf_i_chunks_adopt_all(p);
     return hf_i_kept_evict(p, true) + hf_i_pools_trim(p);

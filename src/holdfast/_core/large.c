@@ -197,16 +197,22 @@ static bool scan_large(hf_process *p, uint64_t granule, uint64_t m) {
         uint64_t verdict = held ? HF_META_MAKE(k, 0, HF_META_LIVE)
                                 : HF_META_MAKE((k + 1) & HF_INCARNATION_MASK, p->slot, HF_META_FREE);
         if (hf_cas64_seq_cst(meta, &expected, verdict)) return !held;
-        if (HF_META_STATE(expected) != HF_META_SCANNING) return false; /* vetoed: who attached will drop it some day */
-        if (!hf_cas64_seq_cst(meta, &expected, m)) return false;       /* RESCAN taken note of, or vetoed just now */
+        /* Only our own announcement with RESCAN on it is taken up again. Anything else is a veto (who attached will drop
+         * it some day), or an announcement of another process or a later incarnation, which came after our drop. */
+        if (expected != (m | HF_META_RESCAN) || !hf_cas64_seq_cst(meta, &expected, m)) return false;
     }
 }
 
 void hf_i_large_dropped(hf_process *p, uint64_t granule) {
     hf_a64 *meta = &p->meta[granule];
-    uint64_t m = hf_load64_seq_cst(meta);
+    uint64_t chunk = granule / HF_CHUNK_GRANULES;
     if (!p->serial) return; /* no slot, so no tag; what this process knows is pinned anyway */
     for (;;) {
+        /* The meta word first, then the entry: since this process let go, the run may have been given back and its first
+         * granule be somebody's small block. An incarnation never comes back, so a compare-and-swap from this m that
+         * succeeds says that the block was the same, and large, all the time. */
+        uint64_t m = hf_load64_seq_cst(meta);
+        if (HF_CHUNK_STATE(hf_load64_seq_cst(&p->chunk_table[chunk])) != HF_CHUNK_HEAD) return;
         if (HF_META_STATE(m) == HF_META_FREE) return;
         if (HF_META_STATE(m) == HF_META_SCANNING) {
             if ((m & HF_META_RESCAN) || hf_cas64_seq_cst(meta, &m, m | HF_META_RESCAN)) return;
@@ -216,7 +222,6 @@ void hf_i_large_dropped(hf_process *p, uint64_t granule) {
         if (!hf_cas64_seq_cst(meta, &m, mine)) continue;
         if (!scan_large(p, granule, mine)) return;
         HF_POINT(large_decided);
-        uint64_t chunk = granule / HF_CHUNK_GRANULES;
         run_keep(p, chunk, HF_CHUNK_LENGTH(hf_load64_relaxed(&p->chunk_table[chunk])));
         return;
     }
@@ -241,7 +246,7 @@ bool hf_i_large_disown(hf_process *p, uint64_t chunk, uint64_t length, uint32_t 
     if (HF_META_STATE(m) == HF_META_LIVE || HF_META_TAG(m) != slot) return false;
     if (HF_META_STATE(m) == HF_META_SCANNING) {
         /* by compare-and-swap against a veto; the sweep after the reaping looks whether anyone holds it */
-        while (HF_META_STATE(m) == HF_META_SCANNING &&
+        while (HF_META_STATE(m) == HF_META_SCANNING && HF_META_TAG(m) == slot &&
                !hf_cas64_seq_cst(meta, &m, HF_META_MAKE(HF_META_INCARNATION(m), 0, HF_META_LIVE))) {
         }
         return false;

@@ -82,7 +82,9 @@ uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
 }
 
 /* A block that everybody has dropped is dead, whether or not a scan has noticed: without this question the same stale
- * bytes would sometimes work. An unused ticket is a hold of its sender, so it never fails one. */
+ * bytes would sometimes work. An unused ticket is a hold of its sender, so it never fails one. A second unpickling may be
+ * refused while holds move from process to process: what it is promised is a block that *some one* process holds all
+ * the time. */
 static bool held_by_another(const hf_process *p, uint64_t granule) {
     uint64_t bit = 1ull << (granule % 64), epoch;
     do {
