@@ -9,8 +9,8 @@
     guard                      makes `multiprocessing` itself safe                  guard/
     errors                     every exception                                      errors.py
 
-`import holdfast` loads none of it; each name is loaded when it is first used. All it does is to see to
-it that the processes which this one starts from now on will be of one family (_family.py).
+`import holdfast` loads none of it; each name is loaded when it is first used. All it does is to
+see to it that the processes which this one starts from now on will be of one family (_family.py).
 """
 
 from __future__ import annotations

@@ -83,6 +83,9 @@ cdef class Cell:
         else:
             PyObject_GenericSetAttr(self, name, value)
 
+    def __delattr__(self, name):
+        raise AttributeError(f"{type(self).__name__} objects keep their attributes: {name!r}")
+
     def load(self):
         """Read the value, whoever has the lock. Sequentially consistent."""
         return box(SCALAR_OF[self.code], hf_scalar_load_seq_cst(SCALAR_OF[self.code], self.at))

@@ -9,6 +9,7 @@ Source: NumPy reference, "Subclassing ndarray", `__reduce__`, `__array_wrap__`.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable
 from math import prod
 from operator import index
@@ -74,8 +75,8 @@ def owner_of(array: Any) -> Any:
         elif isinstance(array, np.ndarray):
             array = array.base
         else:
-            # a ctypes object of structs.py; None and other things have no _wrapper
-            array = getattr(array, "_wrapper", None)
+            # A ctypes object of structs.py, or a part of one. Other things, None too, have neither.
+            array = getattr(array, "_wrapper", None) or getattr(array, "_b_base_", None)
             if array is None:
                 return None
 
@@ -124,7 +125,7 @@ def over(shared: Any) -> SharedArray:
     get_obj = getattr(shared, "get_obj", None)
     if get_obj is not None and not isinstance(shared, _OWNERS):
         shared = get_obj()
-    array: Any = np.asarray(shared)
+    array: Any = _of_ctypes(shared) if hasattr(shared, "_b_base_") else np.asarray(shared)
     if owner_of(array) is None:
         raise TypeError(
             f"{type(shared).__name__} is not over memory in the heap; "
@@ -132,6 +133,15 @@ def over(shared: Any) -> SharedArray:
         )
     view: SharedArray = array.view(SharedArray)
     return view
+
+
+def _of_ctypes(shared: Any) -> np.ndarray[Any, Any]:
+    """A view of a ctypes object; made from its type, since its buffer does not tell of padding."""
+    kind, lengths = type(shared), []
+    while issubclass(kind, ctypes.Array):
+        lengths.append(kind._length_)
+        kind = kind._type_
+    return np.ndarray(tuple(lengths), np.dtype(kind), shared)
 
 
 def copy(source: Any) -> SharedArray:

@@ -208,14 +208,26 @@ cdef int unbox_index(uint8_t code, object value, uint64_t *bits) except -1:
 
 cdef int unbox_other(uint8_t code, object value, uint64_t *bits) except -1:
     cdef unsigned scalar = SCALAR_OF[code]
+    cdef int overflow = 0
+    cdef long long number
     cdef double wide
     cdef float narrow
     if HF_SCALAR_CLASS(scalar) == HF_SCALAR_UNSIGNED:
         if not PyLong_CheckExact(value):
             return unbox_index(code, value, bits)
-        if not 0 <= value < 1 << 8 * HF_SCALAR_BYTES(scalar):
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if scalar == HF_U64:
+            if overflow > 0:
+                # between 2**63 and what is too large even so
+                if value >> 64:
+                    return out_of_range(code, value)
+                bits[0] = PyLong_AsUnsignedLongLong(value)
+                return 0
+        elif number >> 8 * HF_SCALAR_BYTES(scalar):
             return out_of_range(code, value)
-        bits[0] = PyLong_AsUnsignedLongLong(value)
+        if overflow or number < 0:
+            return out_of_range(code, value)
+        bits[0] = <uint64_t> number
     elif scalar == HF_F32:
         wide = PyFloat_AsDouble(value)
         narrow = <float> wide

@@ -51,37 +51,18 @@ cdef class SemLock:
     @cython.always_allow_keywords(True)
     def acquire(self, block=True, timeout=None):
         """Acquire the semaphore/lock. True if it was, False if `timeout` seconds were over."""
-        must_be_made(self.semaphore)
-        cdef unsigned long thread = PyThread_get_thread_ident()
-        if self.kind_ == KIND_MUTEX and self.count > 0 and self.thread == thread:
-            self.count += 1
-            return True
-        if hf_semaphore_try(self.semaphore) != HF_SEMAPHORE_OK:
-            if not block or not pass_slowly(self.semaphore, timeout):
-                return False
-        self.count += 1
-        self.thread = thread
-        return True
+        return semlock_acquire(self, block, timeout)
 
     def release(self):
         """Release the semaphore/lock."""
-        must_be_made(self.semaphore)
-        if self.kind_ == KIND_MUTEX:
-            if self.count <= 0 or self.thread != PyThread_get_thread_ident():
-                raise AssertionError("attempt to release recursive lock not owned by thread")
-            if self.count > 1:
-                self.count -= 1
-                return
-        if hf_semaphore_post(self.semaphore) != HF_SEMAPHORE_OK:
-            raise ValueError("semaphore or lock released too many times")
-        self.count -= 1
+        semlock_release(self)
 
     def __enter__(self):
-        return self.acquire(True, None)
+        return semlock_acquire(self, True, None)
 
     @cython.always_allow_keywords(True)
     def __exit__(self, kind=None, value=None, traceback=None):
-        self.release()
+        semlock_release(self)
 
     def _count(self):
         """How often it was acquired through this object, less the releases."""
@@ -132,6 +113,34 @@ cdef class SemLock:
         return attach_semlock, (
             self.kind_, issue(self.semaphore, self.incarnation, sizeof(hf_semaphore)),
         )
+
+
+cdef inline bint semlock_acquire(SemLock self, object block, object timeout) except -1:
+    must_be_made(self.semaphore)
+    cdef unsigned long thread = PyThread_get_thread_ident()
+    if self.kind_ == KIND_MUTEX and self.count > 0 and self.thread == thread:
+        self.count += 1
+        return True
+    if hf_semaphore_try(self.semaphore) != HF_SEMAPHORE_OK:
+        if not block or not pass_slowly(self.semaphore, timeout):
+            return False
+    self.count += 1
+    self.thread = thread
+    return True
+
+
+cdef inline int semlock_release(SemLock self) except -1:
+    must_be_made(self.semaphore)
+    if self.kind_ == KIND_MUTEX:
+        if self.count <= 0 or self.thread != PyThread_get_thread_ident():
+            raise AssertionError("attempt to release recursive lock not owned by thread")
+        if self.count > 1:
+            self.count -= 1
+            return 0
+    if hf_semaphore_post(self.semaphore) != HF_SEMAPHORE_OK:
+        raise ValueError("semaphore or lock released too many times")
+    self.count -= 1
+    return 0
 
 
 cdef int pass_slowly(hf_semaphore *semaphore, object timeout) except -1:

@@ -169,7 +169,12 @@ RawValue = PyCFunction_NewEx(&RAW_VALUE, NULL, <PyObject *> HERE)
 
 cdef object length_and_source(object size_or_initializer):
     """(length, None) or (length, values)."""
-    if PyIndex_Check(size_or_initializer):
+    # NumPy's arrays have an __index__, too.
+    if not hasattr(size_or_initializer, "__len__"):
+        if not PyIndex_Check(size_or_initializer):
+            raise TypeError(
+                "a length or a sequence of initial values is needed, not "
+                f"{type(size_or_initializer).__name__}")
         length = size_or_initializer.__index__()
         if length < 0:
             raise ValueError(f"an Array's length must be 0 or more, not {length}")

@@ -56,7 +56,9 @@ def raw_value(kind: Any, arguments: Sequence[Any]) -> Any:
 def raw_array(kind: Any, size_or_initializer: Any) -> Any:
     """A ctypes array of `kind` in shared memory; see `holdfast.RawArray`."""
     _size_of(kind)
-    if hasattr(size_or_initializer, "__index__"):
+    if not hasattr(size_or_initializer, "__len__"):
+        if not hasattr(size_or_initializer, "__index__"):
+            raise TypeError(f"a length or initial values are needed, not {size_or_initializer!r}")
         length = size_or_initializer.__index__()
         if length < 0:
             raise ValueError(f"an Array's length must be 0 or more, not {length}")
@@ -107,6 +109,10 @@ def _element(kind: Any) -> Any:
     return kind._type_
 
 
+def _element_and_length(shared: Any) -> tuple[Any, int]:
+    return shared._type_, shared._length_
+
+
 def _reduce(shared: Any) -> Any:
     """Pickle a ctypes object: by reference if its memory is in the heap, else as before."""
     root = shared
@@ -116,7 +122,7 @@ def _reduce(shared: Any) -> Any:
     if isinstance(owner, _OWNERS):
         offset = ctypes.addressof(shared) - ctypes.addressof(root)
         if isinstance(shared, ctypes.Array):
-            return rebuild_array, (shared._type_, shared._length_, owner, offset)
+            return rebuild_array, (*_element_and_length(shared), owner, offset)
         return view, (type(shared), owner, offset)
     if owner is not None:
         # made by multiprocessing, or a package like it, and theirs to pickle

@@ -1,0 +1,1 @@
+"""The objects as a program meets them: values, arrays, locks, structures, NumPy, sending."""
