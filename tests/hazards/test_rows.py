@@ -109,3 +109,21 @@ def test_copy_of_a_shared_array_is_named_by_a_warning(method):
     right = outcome(GUARDED, "array_view.py", method, "--right")
     assert right.verdict == "OK", right
     assert right.errors == "", right
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_multiprocess_has_the_hazard_without_the_guard(method):
+    """Billiard does not: it keeps a Process's arguments, as multiprocessing did until 2017."""
+    result = outcome(PLAIN, "other_package.py", method, "multiprocess")
+    assert result.verdict.startswith("HAZARD"), result
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("package", ["multiprocess", "billiard"])
+@pytest.mark.parametrize("variant", [(), ("--right",)], ids=["", "right"])
+def test_packages_that_grew_out_of_multiprocessing_are_right_too(package, method, variant):
+    result = outcome(GUARDED, "other_package.py", method, package, *variant)
+    assert result.verdict == "OK", result
+    assert "memory by holdfast.guard.heap" in result.errors, result
+    assert "Traceback" not in result.errors, result
+    assert result.left == (), result

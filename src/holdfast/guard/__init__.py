@@ -6,6 +6,7 @@ from Holdfast's heap, where nothing is reused while some process can still reach
     switch.py        on, off, and how often: what guard() returns
     heap.py          multiprocessing.heap: the memory of Value, Array, RawValue, RawArray, Barrier
     synchronize.py   multiprocessing.synchronize: the semaphores of locks, conditions and queues
+    sending.py       what is pickled for a child, and taken back if the child never takes it
     reduction.py     multiprocessing.reduction: tells of NumPy arrays that travel as copies
 """
 

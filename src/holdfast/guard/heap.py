@@ -10,6 +10,9 @@ the whole arena there, the one block here. So every view, NumPy array and ctypes
 wrapper holds its block (I1), also where the wrapper itself is gone; and a process that received
 such a wrapper works with it whether or not it is under the guard.
 
+An arena can be pickled by multiprocessing's own pickler only, as the standard library's can. Any
+other pickler would pickle a ctypes object by value and take its arena along: a silent copy.
+
 Source: CPython, Lib/multiprocessing/heap.py; issues 110660 and 85839.
 """
 
@@ -20,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import Undo, replace
 from holdfast._native import Block
+from holdfast.guard.sending import Pickled, pickled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -33,8 +38,21 @@ class Arena:
     def __init__(self, buffer: Block) -> None:
         self.buffer = buffer
 
-    def __reduce__(self) -> tuple[type[Arena], tuple[Block]]:
-        return Arena, (self.buffer,)
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "shared memory of multiprocessing can only be sent to a process when it is started, "
+            "as an argument; to send it in any other way, use holdfast.Value or holdfast.Array"
+        )
+
+
+def reduce_arena(arena: Arena) -> tuple[Callable[..., Arena], Pickled]:
+    """Pickle an arena; registered with multiprocessing's pickler."""
+    return rebuild_arena, pickled(arena.buffer)
+
+
+def rebuild_arena(function: Callable[..., Block], arguments: tuple[Any, ...]) -> Arena:
+    """Unpickle an arena."""
+    return Arena(function(*arguments))
 
 
 def make_safe(module: ModuleType) -> list[Undo]:
@@ -48,4 +66,6 @@ def make_safe(module: ModuleType) -> list[Undo]:
         # Not zeroed, as in the standard library: sharedctypes does that, or overwrites all.
         self._state = ((Arena(Block(size or 1, zero=False)), 0, size), size)
 
+    # Stays when the guard is off again, for arenas that live on.
+    module.reduction.register(Arena, reduce_arena)
     return [replace(module.BufferWrapper, "__init__", initialize)]

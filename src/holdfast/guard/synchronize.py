@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import Undo, replace
 from holdfast._native import SemLock
+from holdfast.guard.sending import pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,14 +84,16 @@ class Passage:
         self.semaphore = semaphore
         self.module_name = module_name
 
-    def __reduce__(self) -> tuple[Callable[..., SemLock], tuple[SemLock, str]]:
-        return arrive, (self.semaphore, self.module_name)
+    def __reduce__(self) -> tuple[Callable[..., SemLock], tuple[Any, ...]]:
+        return arrive, (self.module_name, *pickled(self.semaphore))
 
 
-def arrive(semaphore: SemLock, module_name: str) -> SemLock:
+def arrive(
+    module_name: str, function: Callable[..., SemLock], arguments: tuple[Any, ...]
+) -> SemLock:
     """What unpickling a `Passage` gives: the semaphore; the lock's `__setstate__` comes next."""
     let_travel(importlib.import_module(module_name))
-    return semaphore
+    return function(*arguments)
 
 
 def let_travel(module: ModuleType) -> None:
