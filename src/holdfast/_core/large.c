@@ -234,7 +234,8 @@ void hf_i_large_sweep(hf_process *p) {
         if (HF_CHUNK_STATE(e) != HF_CHUNK_HEAD || HF_CHUNK_LENGTH(e) == 0) continue;
         uint64_t granule = c * HF_CHUNK_GRANULES, bit = 1ull << (granule % 64);
         uint64_t m = hf_load64_seq_cst(head_meta(p, c));
-        if (HF_META_STATE(m) == HF_META_LIVE && !(hf_i_rows_word(p, granule / 64, bit, NULL) & bit))
+        /* also one that is being scanned: that scan may have read the row of the dead before it was wiped */
+        if (HF_META_STATE(m) != HF_META_FREE && !(hf_i_rows_word(p, granule / 64, bit, NULL) & bit))
             hf_i_large_dropped(p, granule);
         c += HF_CHUNK_LENGTH(e) - 1;
     }
