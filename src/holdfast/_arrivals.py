@@ -71,7 +71,8 @@ class Arrivals:
             spec = None if finder is self else finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = PatchingLoader(spec.loader, self)
+                    loader: Any = PatchingLoader(spec.loader, self)
+                    spec.loader = loader
                 return spec
         return None
 

@@ -34,14 +34,16 @@ _sent: weakref.WeakKeyDictionary[Any, list[Pickled]] = weakref.WeakKeyDictionary
 
 def pickled(shared: Block | SemLock) -> Pickled:
     """What pickling gives of a shared object, with a ticket that is the receiver's only."""
-    parts: Pickled = shared.__reduce__()
+    reduced: Any = shared.__reduce__()
+    parts: Pickled = reduced
     popen = _being_started()
     if popen is not None:
         if popen not in _sent:
             _sent[popen] = []
             # The standard library keeps the Popen of a process that is alive, or it lets go of it
             # because the start has failed.
-            weakref.finalize(popen, _take_back, os.getpid(), _sent[popen]).atexit = False
+            end: Any = weakref.finalize(popen, _take_back, os.getpid(), _sent[popen])
+            end.atexit = False
         _sent[popen].append(parts)
     return parts
 
