@@ -23,39 +23,41 @@ NEEDED = 4 << 30
 def measure(effort: Effort) -> list[Line]:
     """Memory does not vary as time does: one fresh interpreter each, three for Holdfast."""
     many, some = effort.scaled(1_000_000, 50_000), effort.scaled(10_000, 1_000)
-    own = [fresh("benchmarks.rows.memory", "bytes_each", "holdfast", many) for _ in range(3)]
-    totals = spread_of([each["private"] + each["shared"] for each in own])
-    words = f"{many:,} live values: bytes each"
+    own = [_fresh("holdfast", many, "with") for _ in range(3)]
+    totals = spread_of([_total(each) for each in own])
+    handle = _total(_fresh("holdfast", many // 10, "get_lock")) - totals.median
     lines = [
         plain_line(
-            words,
+            f"{many:,} live values: bytes each",
             totals,
             "B",
             at_most=200,
-            note=f"{own[0]['private']:.0f} B private, {own[0]['shared']:.0f} B shared, "
-            "with the lock and the bookkeeping",
+            note=f"{_words(own[0])}, with the lock and the bookkeeping; a lock that one has asked "
+            f"for by get_lock() is an object of its own, {handle:.0f} B more",
         )
     ]
-    for peer, number in {"mp.RawValue": some * 10, "mp.Value": some}.items():
-        theirs = fresh("benchmarks.rows.memory", "bytes_each", peer, number)
+    for peer, number, use in (("mp.RawValue", some * 10, "alone"), ("mp.Value", some, "with")):
+        theirs = _fresh(peer, number, use)
         comparison = Comparison(
-            {
-                "holdfast": [totals.median * 1e-9] * 2,
-                peer: [(theirs["private"] + theirs["shared"]) * 1e-9] * 2,
-            }
+            {"holdfast": [totals.median * 1e-9] * 2, peer: [_total(theirs) * 1e-9] * 2}
         )
-        line = ratio_line(
-            "a live value: bytes",
-            comparison,
-            "holdfast",
-            peer,
-            kind="x the time",
-            note=f"{peer}, {number:,} of them: {theirs['private']:.0f} B private, "
-            f"{theirs['shared']:.0f} B shared",
-        )
+        note = f"{peer}, {number:,} of them: {_words(theirs)}"
+        line = ratio_line("a live value: bytes", comparison, "holdfast", peer, note=note)
         lines.append(_in_bytes(line))
     lines.append(_ten_million(effort))
     return lines
+
+
+def _fresh(name: str, number: int, use: str) -> dict[str, float]:
+    return fresh("benchmarks.rows.memory", "bytes_each", name, number, use)
+
+
+def _total(figures: dict[str, float]) -> float:
+    return figures["private"] + figures["shared"]
+
+
+def _words(figures: dict[str, float]) -> str:
+    return f"{figures['private']:.0f} B private, {figures['shared']:.0f} B shared"
 
 
 def _in_bytes(line: Line) -> Line:
@@ -90,7 +92,7 @@ def _ten_million(effort: Effort) -> Line:
             at_least=10,
             note=f"not tried: this machine has less than {NEEDED >> 30} GiB to spare",
         )
-    figures = fresh("benchmarks.rows.memory", "bytes_each", "holdfast", number)
+    figures = _fresh("holdfast", number, "with")
     made = Spread(number / 1e6, number / 1e6, number / 1e6)
     return Line(
         words,
@@ -104,7 +106,7 @@ def _ten_million(effort: Effort) -> Line:
         "million",
         number / 1e6,
         None,
-        f"{figures['private'] + figures['shared']:.0f} B each",
+        f"{_total(figures):.0f} B each",
     )
 
 
@@ -116,8 +118,11 @@ def available() -> int:
     return 0
 
 
-def bytes_each(name: str, number: int) -> dict[str, float]:
-    """What `number` live values take, each; runs in a fresh interpreter."""
+def bytes_each(name: str, number: int, use: str) -> dict[str, float]:
+    """What `number` live values take, each; runs in a fresh interpreter.
+
+    They are used once: alone, with themselves as context manager, or with their get_lock().
+    """
     module, attribute = MAKERS[name]
     make = getattr(importlib.import_module(module), attribute)
     values = [None] * number  # the list is the user's, and not counted
@@ -127,8 +132,11 @@ def bytes_each(name: str, number: int) -> dict[str, float]:
     for index in range(number):
         values[index] = value = make("i", 0)
         # A page is there when it is first used, and the lock may lie on another one.
-        if name == "mp.RawValue":
+        if use == "alone":
             value.value += 1
+        elif use == "with":
+            with value:
+                value.value += 1
         else:
             with value.get_lock():
                 value.value += 1
