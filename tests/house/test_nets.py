@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import leftovers, watchdog
+from tests.support import family, leftovers, watchdog
 
 
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(leftovers, "PATIENCE", 0.0)
+    monkeypatch.setattr(family, "other_runs", lambda: False)
     return leftovers.snapshot()
 
 

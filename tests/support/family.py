@@ -60,6 +60,12 @@ def strangers_use(path: str) -> bool:
     return any(uses(each.pid, path) for each in _all_processes() if each.pid not in ours)
 
 
+def other_runs() -> bool:
+    """Whether another run of these tests is under way on this machine."""
+    mine = _mark(os.getpid())
+    return any(_mark(each.pid) not in {None, mine} for each in _all_processes())
+
+
 def _all_processes() -> list[Member]:
     found: list[Member] = []
     for name in os.listdir("/proc"):

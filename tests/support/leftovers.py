@@ -129,12 +129,13 @@ def _new_processes(before: Snapshot) -> list[family.Member]:
 
 
 def _new_files(before: Snapshot) -> list[Path]:
-    return [
-        path
-        for path in _files()
-        if path not in before.files
-        and not (path.parent == SHARED_MEMORY and family.strangers_use(str(path)))
-    ]
+    new = [path for path in _files() if path not in before.files]
+    shared = {path for path in new if path.parent == SHARED_MEMORY}
+    # That folder is for everyone, and names in it tell nothing: what a stranger uses is his, and
+    # while the tests run twice on one machine nobody can tell what is whose.
+    if shared and family.other_runs():
+        return [path for path in new if path not in shared]
+    return [path for path in new if path not in shared or not family.strangers_use(str(path))]
 
 
 def _files() -> list[Path]:
