@@ -18,9 +18,12 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+# Not from typing, which alone would take as long to import as everything else here together.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from holdfast import errors as errors
     from holdfast.arrays import Array, RawArray, asarray, copy, ndarray
     from holdfast.cells import RawValue, Value

@@ -12,16 +12,17 @@ Source: the import system, Python reference 5.3 (meta path hooks) and PEP 451.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # see __init__.py
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
-Undo = Callable[[], None]
-Patch = Callable[[ModuleType], "list[Undo]"]
+    Undo = Callable[[], None]
+    Patch = Callable[[ModuleType], list[Undo]]
 
 
 def replace(owner: Any, name: str, replacement: object) -> Undo:

@@ -14,17 +14,15 @@ Source: proc(5), /proc/pid/fd; memfd_create(2).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import warnings
-from typing import TYPE_CHECKING
 
-from holdfast.errors import HoldfastError, LifetimeError
-
+TYPE_CHECKING = False  # see __init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from holdfast.errors import HoldfastError
 
 # multiprocessing, and what grew out of copies of it.
 PACKAGES = ("multiprocessing", "multiprocess", "billiard")
@@ -64,6 +62,7 @@ def join(descriptor: int, name: str) -> None:
     """
     global _not_joined
     from holdfast import _native
+    from holdfast.errors import HoldfastError, LifetimeError
 
     if _native.is_open():
         return
@@ -97,16 +96,20 @@ def join_sender(token: bytes, pid: int, descriptor: int) -> None:
     wanted = f"/memfd:holdfast-{token.hex()}"
     for path in _likely_descriptors(pid, descriptor):
         # It may be closed by now, its process may have ended, or be somebody else's.
-        with contextlib.suppress(OSError):
+        try:
             if not str(path.readlink()).startswith(wanted):
                 continue
             found = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                _native.join_heap(found)
-            finally:
-                os.close(found)
-            _settle(process_name())
-            return
+        except OSError:
+            continue
+        try:
+            _native.join_heap(found)
+        finally:
+            os.close(found)
+        _settle(process_name())
+        return
+    from holdfast.errors import LifetimeError
+
     raise LifetimeError(reason="unreachable", found=f"no living process has {wanted} open")
 
 
@@ -116,8 +119,15 @@ def _likely_descriptors(pid: int, descriptor: int) -> Iterator[Path]:
 
     yield Path(f"/proc/{pid}/fd/{descriptor}")
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            yield from (process / "fd").iterdir()
+        yield from _entries(process / "fd")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if it is gone, or not ours to look at."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def process_name() -> str:
@@ -171,18 +181,24 @@ def _settle(name: str) -> None:
 def _before_fork() -> None:
     """Open the heap while parent and child are still one, so that they share it."""
     global _pinned_before_fork
-    # If there can be no heap, whoever needs one is told so then.
-    with contextlib.suppress(HoldfastError, ImportError):
+    from holdfast.errors import HoldfastError
+
+    try:
         from holdfast import _native
 
         open()
-        _name_forked_children()
-        _pinned_before_fork = _native.forks_pinned()
+    except (HoldfastError, ImportError):
+        # There can be no heap: whoever needs one is told so then.
+        return
+    _name_forked_children()
+    _pinned_before_fork = _native.forks_pinned()
 
 
 def _after_fork() -> None:
     _native = sys.modules.get("holdfast._native")
     if _native is not None and _native.forks_pinned() != _pinned_before_fork:
+        import warnings
+
         warnings.warn(
             "a forked child got no slot in the heap (out of slots, descriptors or memory), so "
             "what it inherited is pinned: that memory is never reused; "

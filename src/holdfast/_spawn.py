@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
 from holdfast._arrivals import Arrivals
-from holdfast.errors import HoldfastError
 
+TYPE_CHECKING = False  # see __init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
+    from typing import Any
 
     from holdfast._arrivals import Undo
 
@@ -69,6 +69,8 @@ class _Invitation:
         self._name = name
 
     def __reduce__(self) -> Any:
+        from holdfast.errors import HoldfastError
+
         try:
             from holdfast import _native
 

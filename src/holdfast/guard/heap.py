@@ -21,13 +21,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from holdfast._arrivals import Undo, replace
+from holdfast._arrivals import replace
 from holdfast._native import Block
 from holdfast.guard.sending import Pickled, pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+    from holdfast._arrivals import Undo
 
 
 class Arena:

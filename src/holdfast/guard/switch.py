@@ -7,13 +7,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from holdfast import _family
-from holdfast._arrivals import Arrivals, Patch
+from holdfast._arrivals import Arrivals
 from holdfast.guard import heap, reduction, synchronize
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from holdfast._arrivals import Patch
 
 # Everything that is made safe: the standard library's modules, and what grew out of copies of them.
 PATCHES: dict[str, Patch] = {

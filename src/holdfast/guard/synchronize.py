@@ -21,13 +21,15 @@ import importlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from holdfast._arrivals import Undo, replace
+from holdfast._arrivals import replace
 from holdfast._native import SemLock
 from holdfast.guard.sending import pickled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+    from holdfast._arrivals import Undo
 
 # Classes whose two travelling methods know both kinds of semaphores.
 _travelled: weakref.WeakSet[type] = weakref.WeakSet()
