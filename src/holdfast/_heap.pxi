@@ -24,6 +24,13 @@ cdef object port(str name):
     return PORTS[name]
 
 
+# Facts of a heap's layout that are no numbers -> (what they must be, what was found).
+cdef dict LAYOUT_FACTS = {
+    "magic": ("HOLDFAST", "something else"),
+    "seals": ("sealed against resizing", "none"),
+}
+
+
 cdef int failed(int status, uint64_t wanted=0, const hf_wire *wire=NULL) except -1:
     """Raise what a negative hf_status means. `wanted`: bytes; `wire`: what was being attached."""
     from holdfast import errors
@@ -66,8 +73,8 @@ cdef int failed(int status, uint64_t wanted=0, const hf_wire *wire=NULL) except 
         raise errors.ForgedPickleError(
             field=what, expected="what a holdfast object's pickle has", found=error.found)
     if status == HF_E_LAYOUT:
-        raise errors.LayoutMismatchError(
-            field=what or "layout version", expected=error.wanted, found=error.found)
+        expected, found = LAYOUT_FACTS.get(what, (error.wanted, error.found))
+        raise errors.LayoutMismatchError(field=what, expected=expected, found=found)
     if status == HF_E_UNSUPPORTED or status == HF_E_SYSTEM:
         detail = os.strerror(error.os_errno) if error.os_errno else None
         raise errors.PlatformError(missing=what, needed="the shared heap", detail=detail)
@@ -163,6 +170,8 @@ def statistics():
     memset(&figures, 0, sizeof(figures))
     if BASE is not NULL:
         with nogil:
+            # what was held only for tickets that have been used by now
+            hf_sweep_tickets(P)
             hf_count(P, &figures)
     return figures
 
@@ -172,6 +181,7 @@ def trim():
     cdef uint64_t got = 0
     if BASE is not NULL:
         with nogil:
+            hf_sweep_tickets(P)
             got = hf_trim(P)
     return got
 

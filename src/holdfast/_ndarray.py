@@ -9,7 +9,6 @@ Source: NumPy reference, "Subclassing ndarray", `__reduce__`, `__array_wrap__`.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterable
 from math import prod
 from operator import index
@@ -137,8 +136,9 @@ def over(shared: Any) -> SharedArray:
 
 def _of_ctypes(shared: Any) -> np.ndarray[Any, Any]:
     """A view of a ctypes object; made from its type, since its buffer does not tell of padding."""
-    kind, lengths = type(shared), []
-    while issubclass(kind, ctypes.Array):
+    kind: Any = shared.__class__
+    lengths: list[int] = []
+    while hasattr(kind, "_length_"):
         lengths.append(kind._length_)
         kind = kind._type_
     return np.ndarray(tuple(lengths), np.dtype(kind), shared)
