@@ -98,11 +98,13 @@ compat: venv  ## CPython's own multiprocessing tests, with and without the guard
 compat-quick: venv
 	$(RUN) tests/compat/run.py --quick
 
-stress: venv  ## the kill campaign, KILLS=10000 SEED=...
-	$(RUN) tests/stress/run.py --kills $(KILLS) --seed $(SEED)
+stress: venv  ## the kill campaigns, on the core and on Python's objects; KILLS=10000 SEED=...
+	@scripts/apt-need cc:gcc
+	$(MAKE) -C tests/core campaign KILLS=$(KILLS) SEED=$(SEED)
+	$(RUN) -m tests.stress.run --kills $(KILLS) --seed $(SEED)
 
 stress-quick: venv
-	$(RUN) tests/stress/run.py --kills 200 --seed $(SEED)
+	$(RUN) -m tests.stress.run --kills 150 --seed $(SEED)
 
 # ---- speed ---------------------------------------------------------------------------------------
 
