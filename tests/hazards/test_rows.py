@@ -7,10 +7,11 @@ Each row's program is run four ways for each start method: as it is and in its c
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.hazards.sessions import GUARDED, PLAIN, outcome
+from tests.hazards.sessions import GUARDED, PLAIN, Outcome, outcome
 
 ALL = ("fork", "spawn", "forkserver")
 FORK = ("fork",)
@@ -63,36 +64,55 @@ ROWS = [
 ]
 
 CASES = [
-    pytest.param(row, method, id=f"{row.name}-{method}") for row in ROWS for method in row.methods
+    pytest.param((row, method), id=f"{row.name}-{method}") for row in ROWS for method in row.methods
 ]
 
 
-@pytest.mark.parametrize(("row", "method"), CASES)
-def test_hazard_is_there_without_the_guard(row, method):
-    result = outcome(PLAIN, *row.arguments(method))
-    if method in row.wrong_under:
-        assert result.verdict.startswith("HAZARD"), result
-        shown = row.shows if method == "fork" else row.shows_fresh
-        assert shown in result.verdict + result.errors, result
+@dataclasses.dataclass(frozen=True)
+class Ways:
+    """One row and start method, run in all four ways."""
+
+    row: Row
+    method: str
+    plain: Outcome
+    guarded: Outcome
+    right_plain: Outcome
+    right_guarded: Outcome
+
+
+@pytest.fixture(scope="module", params=CASES)
+def ways(request):
+    """Run a case in all four ways, at the same time: they mostly wait for processes to start."""
+    row, method = request.param
+    commands = [
+        (prefix, *row.arguments(method), *variant)
+        for variant in ((), ("--right",))
+        for prefix in (PLAIN, GUARDED)
+    ]
+    with ThreadPoolExecutor(len(commands)) as executor:
+        return Ways(row, method, *executor.map(lambda command: outcome(*command), commands))
+
+
+def test_hazard_is_there_without_the_guard(ways):
+    if ways.method in ways.row.wrong_under:
+        assert ways.plain.verdict.startswith("HAZARD"), ways.plain
+        shown = ways.row.shows if ways.method == "fork" else ways.row.shows_fresh
+        assert shown in ways.plain.verdict + ways.plain.errors, ways.plain
     else:
+        assert ways.plain.verdict == "OK", ways.plain
+
+
+def test_unchanged_program_is_right_under_the_guard(ways):
+    assert ways.guarded.verdict == "OK", ways.guarded
+    assert ways.guarded.status == 0, ways.guarded
+    assert "Traceback" not in ways.guarded.errors, ways.guarded
+    assert ways.guarded.left == (), ways.guarded
+
+
+def test_right_variant_is_right_either_way(ways):
+    for result in (ways.right_plain, ways.right_guarded):
         assert result.verdict == "OK", result
-
-
-@pytest.mark.parametrize(("row", "method"), CASES)
-def test_unchanged_program_is_right_under_the_guard(row, method):
-    result = outcome(GUARDED, *row.arguments(method))
-    assert result.verdict == "OK", result
-    assert result.status == 0, result
-    assert "Traceback" not in result.errors, result
-    assert result.left == (), result
-
-
-@pytest.mark.parametrize("prefix", [PLAIN, GUARDED], ids=["plain", "guarded"])
-@pytest.mark.parametrize(("row", "method"), CASES)
-def test_right_variant_is_right_either_way(row, method, prefix):
-    result = outcome(prefix, *row.arguments(method), "--right")
-    assert result.verdict == "OK", result
-    assert result.status == 0, result
+        assert result.status == 0, result
 
 
 @pytest.mark.parametrize("method", FRESH)
