@@ -15,13 +15,17 @@ cdef extern from "Python.h":
 
 cdef inline Py_ssize_t position(object key, Py_ssize_t length) except -1:
     """The element that an index means; negative ones count from the end."""
+    cdef long long small
+    if hf_border_small_int(key, &small) and <uint64_t> small < <uint64_t> length:
+        return small
+    return position_of(key, length)
+
+
+cdef Py_ssize_t position_of(object key, Py_ssize_t length) except -1:
     cdef Py_ssize_t i
-    if PyLong_CheckExact(key):
-        i = PyNumber_AsSsize_t(key, PyExc_IndexError)
-    elif PyIndex_Check(key):
-        i = PyNumber_AsSsize_t(key, PyExc_IndexError)
-    else:
+    if not PyIndex_Check(key):
         raise TypeError(f"indices must be integers or slices, not {type(key).__name__}")
+    i = PyNumber_AsSsize_t(key, PyExc_IndexError)
     if i < 0:
         i += length
     if <size_t> i >= <size_t> length:

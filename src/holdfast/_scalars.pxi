@@ -17,6 +17,32 @@ cdef extern from "Python.h":
     object PyLong_FromUnsignedLongLong(unsigned long long)
     object PyFloat_FromDouble(double)
     double PyFloat_AsDouble(object) except? -1.0
+    int PyFloat_CheckExact(PyObject *)
+    double PyFloat_AS_DOUBLE(object)
+
+cdef extern from *:
+    """
+    /* The number of an exact int that has one digit at most, as nearly all have, without a call. */
+    static inline int hf_border_small_int(PyObject *value, long long *number) {
+        if (!PyLong_CheckExact(value)) {
+            return 0;
+        }
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)value)) {
+            return 0;
+        }
+        *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+    #else
+        Py_ssize_t size = Py_SIZE(value);
+        if (size < -1 || size > 1) {
+            return 0;
+        }
+        *number = size == 0 ? 0 : (long long)size * (long long)((PyLongObject *)value)->ob_digit[0];
+    #endif
+        return 1;
+    }
+    """
+    bint hf_border_small_int(object value, long long *number)
 
 cdef enum:
     NO_SCALAR = 255
@@ -166,6 +192,23 @@ cdef object box_text(unsigned scalar, uint64_t bits):
 
 cdef inline int unbox(uint8_t code, object value, uint64_t *bits) except -1:
     """The bits of a Python value, zero-extended; TypeError or OverflowError if it has none."""
+    cdef unsigned scalar = SCALAR_OF[code]
+    cdef long long number
+    if hf_border_small_int(value, &number):
+        # A digit has 30 bits: no need to look whether it fits.
+        if scalar == HF_I32:
+            bits[0] = <uint32_t> number
+            return 0
+        if scalar == HF_I64:
+            bits[0] = <uint64_t> number
+            return 0
+    elif scalar == HF_F64 and PyFloat_CheckExact(<PyObject *> value):
+        bits[0] = hf_bits_of_double(PyFloat_AS_DOUBLE(value))
+        return 0
+    return unbox_any(code, value, bits)
+
+
+cdef int unbox_any(uint8_t code, object value, uint64_t *bits) except -1:
     cdef unsigned scalar = SCALAR_OF[code]
     cdef int overflow = 0
     cdef long long number
