@@ -20,12 +20,12 @@
 #include <string.h>
 
 /* class << 2 | log2(bytes): the width is needed most often, and is the cheapest to take out. */
-#define HF_SCALAR_SIGNED   0u
+#define HF_SCALAR_SIGNED 0u
 #define HF_SCALAR_UNSIGNED 1u
-#define HF_SCALAR_FLOAT    2u
-#define HF_SCALAR_BOOL     3u
-#define HF_SCALAR_CHAR     4u
-#define HF_SCALAR_WCHAR    5u
+#define HF_SCALAR_FLOAT 2u
+#define HF_SCALAR_BOOL 3u
+#define HF_SCALAR_CHAR 4u
+#define HF_SCALAR_WCHAR 5u
 typedef enum {
     HF_I8 = HF_SCALAR_SIGNED << 2 | 0,
     HF_I16 = HF_SCALAR_SIGNED << 2 | 1,
@@ -42,7 +42,7 @@ typedef enum {
     HF_WCHAR = HF_SCALAR_WCHAR << 2 | 2,
 } hf_scalar;
 #define HF_SCALAR_CLASS(scalar) ((unsigned)(scalar) >> 2)
-#define HF_SCALAR_LOG2(scalar)  ((unsigned)(scalar) & 3u)
+#define HF_SCALAR_LOG2(scalar) ((unsigned)(scalar) & 3u)
 #define HF_SCALAR_BYTES(scalar) (1u << HF_SCALAR_LOG2(scalar))
 
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8 && sizeof(bool) == 1, "IEC 60559 and one-byte bools");
@@ -50,82 +50,76 @@ _Static_assert(sizeof(wchar_t) == 4, "a wchar_t is a code point here");
 
 /* Calls MACRO(type) for the unsigned type of the scalar's width. SAFETY: `at` is aligned to its width: blocks start at
  * granules, and elements follow one another at multiples of their size. */
-#define HF_SCALAR_BY_WIDTH(scalar, MACRO)                                                                              \
-    do {                                                                                                               \
-        switch (HF_SCALAR_LOG2(scalar)) {                                                                              \
-        case 0:                                                                                                        \
-            MACRO(uint8_t);                                                                                            \
-        case 1:                                                                                                        \
-            MACRO(uint16_t);                                                                                           \
-        case 2:                                                                                                        \
-            MACRO(uint32_t);                                                                                           \
-        default:                                                                                                       \
-            MACRO(uint64_t);                                                                                           \
-        }                                                                                                              \
+#define HF_SCALAR_BY_WIDTH(scalar, MACRO) \
+    do {                                  \
+        switch (HF_SCALAR_LOG2(scalar)) { \
+        case 0:                           \
+            MACRO(uint8_t);               \
+        case 1:                           \
+            MACRO(uint16_t);              \
+        case 2:                           \
+            MACRO(uint32_t);              \
+        default:                          \
+            MACRO(uint64_t);              \
+        }                                 \
     } while (0)
 
-static inline uint64_t hf_scalar_load_seq_cst(hf_scalar scalar, const void *at)
-{
+static inline uint64_t hf_scalar_load_seq_cst(hf_scalar scalar, const void *at) {
 #define HF_LOAD(type) return __atomic_load_n((const type *)at, __ATOMIC_SEQ_CST)
     HF_SCALAR_BY_WIDTH(scalar, HF_LOAD);
 #undef HF_LOAD
 }
 
-static inline void hf_scalar_store_seq_cst(hf_scalar scalar, void *at, uint64_t bits)
-{
-#define HF_STORE(type)                                                                                                 \
-    __atomic_store_n((type *)at, (type)bits, __ATOMIC_SEQ_CST);                                                        \
+static inline void hf_scalar_store_seq_cst(hf_scalar scalar, void *at, uint64_t bits) {
+#define HF_STORE(type)                                          \
+    __atomic_store_n((type *)at, (type)bits, __ATOMIC_SEQ_CST); \
     return
     HF_SCALAR_BY_WIDTH(scalar, HF_STORE);
 #undef HF_STORE
 }
 
 /* A raw value's `.value = x`: what a C program's plain assignment gives on x86-64, and its exact equal elsewhere. */
-static inline void hf_scalar_store_release(hf_scalar scalar, void *at, uint64_t bits)
-{
-#define HF_STORE(type)                                                                                                 \
-    __atomic_store_n((type *)at, (type)bits, __ATOMIC_RELEASE);                                                        \
+static inline void hf_scalar_store_release(hf_scalar scalar, void *at, uint64_t bits) {
+#define HF_STORE(type)                                          \
+    __atomic_store_n((type *)at, (type)bits, __ATOMIC_RELEASE); \
     return
     HF_SCALAR_BY_WIDTH(scalar, HF_STORE);
 #undef HF_STORE
 }
 
 /* The read-modify-writes return the bits that were there before. */
-static inline uint64_t hf_scalar_exchange_seq_cst(hf_scalar scalar, void *at, uint64_t bits)
-{
+static inline uint64_t hf_scalar_exchange_seq_cst(hf_scalar scalar, void *at, uint64_t bits) {
 #define HF_EXCHANGE(type) return __atomic_exchange_n((type *)at, (type)bits, __ATOMIC_SEQ_CST)
     HF_SCALAR_BY_WIDTH(scalar, HF_EXCHANGE);
 #undef HF_EXCHANGE
 }
 
 /* True when the bits were *expected and are now `bits`; otherwise *expected is what was found. */
-static inline bool hf_scalar_cas_seq_cst(hf_scalar scalar, void *at, uint64_t *expected, uint64_t bits)
-{
-#define HF_CAS(type)                                                                                                   \
-    {                                                                                                                  \
-        type found = (type)*expected;                                                                                  \
-        bool done = __atomic_compare_exchange_n((type *)at, &found, (type)bits, false, __ATOMIC_SEQ_CST,               \
-                                                __ATOMIC_SEQ_CST);                                                     \
-        *expected = found;                                                                                             \
-        return done;                                                                                                   \
+static inline bool hf_scalar_cas_seq_cst(hf_scalar scalar, void *at, uint64_t *expected, uint64_t bits) {
+#define HF_CAS(type)                                                                                                \
+    {                                                                                                               \
+        type found = (type) * expected;                                                                             \
+        bool done =                                                                                                 \
+            __atomic_compare_exchange_n((type *)at, &found, (type)bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+        *expected = found;                                                                                          \
+        return done;                                                                                                \
     }
     HF_SCALAR_BY_WIDTH(scalar, HF_CAS);
 #undef HF_CAS
 }
 
-#define HF_SCALAR_FETCH(NAME, BUILTIN)                                                                                 \
-    static inline uint64_t hf_i_scalar_##NAME(hf_scalar scalar, void *at, uint64_t bits)                               \
-    {                                                                                                                  \
-        switch (HF_SCALAR_LOG2(scalar)) {                                                                              \
-        case 0:                                                                                                        \
-            return BUILTIN((uint8_t *)at, (uint8_t)bits, __ATOMIC_SEQ_CST);                                            \
-        case 1:                                                                                                        \
-            return BUILTIN((uint16_t *)at, (uint16_t)bits, __ATOMIC_SEQ_CST);                                          \
-        case 2:                                                                                                        \
-            return BUILTIN((uint32_t *)at, (uint32_t)bits, __ATOMIC_SEQ_CST);                                          \
-        default:                                                                                                       \
-            return BUILTIN((uint64_t *)at, bits, __ATOMIC_SEQ_CST);                                                    \
-        }                                                                                                              \
+#define HF_SCALAR_FETCH(NAME, BUILTIN)                                                     \
+    static inline uint64_t hf_i_scalar_##NAME(hf_scalar scalar, void *at, uint64_t bits) { \
+        switch (HF_SCALAR_LOG2(scalar)) {                                                  \
+        case 0:                                                                            \
+            return BUILTIN((uint8_t *)at, (uint8_t)bits, __ATOMIC_SEQ_CST);                \
+        case 1:                                                                            \
+            return BUILTIN((uint16_t *)at, (uint16_t)bits, __ATOMIC_SEQ_CST);              \
+        case 2:                                                                            \
+            return BUILTIN((uint32_t *)at, (uint32_t)bits, __ATOMIC_SEQ_CST);              \
+        default:                                                                           \
+            return BUILTIN((uint64_t *)at, bits, __ATOMIC_SEQ_CST);                        \
+        }                                                                                  \
     }
 HF_SCALAR_FETCH(add, __atomic_fetch_add)
 HF_SCALAR_FETCH(sub, __atomic_fetch_sub)
@@ -134,38 +128,33 @@ HF_SCALAR_FETCH(or, __atomic_fetch_or)
 HF_SCALAR_FETCH(xor, __atomic_fetch_xor)
 
 /* ---- floats: the machine has no atomic addition of them, so a compare-and-swap is repeated -------------------------- */
-static inline float hf_float_of(uint64_t bits)
-{
+static inline float hf_float_of(uint64_t bits) {
     uint32_t low = (uint32_t)bits;
     float value;
     memcpy(&value, &low, sizeof value);
     return value;
 }
 
-static inline uint64_t hf_bits_of_float(float value)
-{
+static inline uint64_t hf_bits_of_float(float value) {
     uint32_t low;
     memcpy(&low, &value, sizeof low);
     return low;
 }
 
-static inline double hf_double_of(uint64_t bits)
-{
+static inline double hf_double_of(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static inline uint64_t hf_bits_of_double(double value)
-{
+static inline uint64_t hf_bits_of_double(double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
 /* The scalar's sum with bits, in its own precision; a - b is a + (-b) exactly, so there is no difference. */
-static inline uint64_t hf_i_float_sum(hf_scalar scalar, uint64_t a, uint64_t b, bool negate)
-{
+static inline uint64_t hf_i_float_sum(hf_scalar scalar, uint64_t a, uint64_t b, bool negate) {
     if (scalar == HF_F32) {
         float addend = hf_float_of(b);
         return hf_bits_of_float(hf_float_of(a) + (negate ? -addend : addend));
@@ -174,8 +163,7 @@ static inline uint64_t hf_i_float_sum(hf_scalar scalar, uint64_t a, uint64_t b, 
     return hf_bits_of_double(hf_double_of(a) + (negate ? -addend : addend));
 }
 
-static inline uint64_t hf_i_float_add(hf_scalar scalar, void *at, uint64_t bits, bool negate)
-{
+static inline uint64_t hf_i_float_add(hf_scalar scalar, void *at, uint64_t bits, bool negate) {
     uint64_t found = hf_scalar_load_seq_cst(scalar, at);
     while (!hf_scalar_cas_seq_cst(scalar, at, &found, hf_i_float_sum(scalar, found, bits, negate))) {
         /* found is what another process has just written */
@@ -188,8 +176,7 @@ typedef enum { HF_OP_ADD, HF_OP_SUB, HF_OP_AND, HF_OP_OR, HF_OP_XOR, HF_OP_MAX, 
 
 /* Should `bits` take the place of `found`? NaN never does, and a NaN that is there stays: comparisons with it are
  * false. Sign-extension happens here, because order is the one thing that depends on it. */
-static inline bool hf_i_scalar_beats(hf_scalar scalar, uint64_t bits, uint64_t found, bool max)
-{
+static inline bool hf_i_scalar_beats(hf_scalar scalar, uint64_t bits, uint64_t found, bool max) {
     unsigned unused = 64u - 8u * HF_SCALAR_BYTES(scalar);
     switch (HF_SCALAR_CLASS(scalar)) {
     case HF_SCALAR_SIGNED: {
@@ -211,8 +198,7 @@ static inline bool hf_i_scalar_beats(hf_scalar scalar, uint64_t bits, uint64_t f
 
 /* Writes only if it changes something: a maximum that is not beaten stays a shared cache line. seq_cst all the same:
  * the load that decided is. */
-static inline uint64_t hf_i_scalar_extreme(hf_scalar scalar, void *at, uint64_t bits, bool max)
-{
+static inline uint64_t hf_i_scalar_extreme(hf_scalar scalar, void *at, uint64_t bits, bool max) {
     uint64_t found = hf_scalar_load_seq_cst(scalar, at);
     while (hf_i_scalar_beats(scalar, bits, found, max)) {
         if (hf_scalar_cas_seq_cst(scalar, at, &found, bits)) {
@@ -222,8 +208,7 @@ static inline uint64_t hf_i_scalar_extreme(hf_scalar scalar, void *at, uint64_t 
     return found;
 }
 
-static inline uint64_t hf_scalar_fetch_seq_cst(hf_scalar scalar, hf_scalar_op op, void *at, uint64_t bits)
-{
+static inline uint64_t hf_scalar_fetch_seq_cst(hf_scalar scalar, hf_scalar_op op, void *at, uint64_t bits) {
     bool is_float = HF_SCALAR_CLASS(scalar) == HF_SCALAR_FLOAT;
     switch (op) {
     case HF_OP_ADD:
