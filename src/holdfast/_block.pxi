@@ -1,16 +1,6 @@
 # Blocks: bytes that everyone who can reach them keeps; and what a pickle of them is.
 
 
-cdef extern from "Python.h":
-    ctypedef struct type_object "PyTypeObject":
-        void *tp_new
-        PyObject *tp_dict
-    void PyType_Modified(type_object *cls)
-    int PyBuffer_FillInfo(
-        Py_buffer *view, object exporter, void *buf, Py_ssize_t len, int readonly, int flags
-    ) except -1
-
-
 cdef inline hf_off offset_of(const void *at) noexcept:
     cdef hf_off offset
     offset.at = <uint64_t> (<const char *> at - BASE)

@@ -3,16 +3,6 @@
 # `lock` is NULL where there is none. Values are converted before the lock is taken and after it is
 # released: converting runs Python code, which may do anything.
 
-cdef extern from "Python.h":
-    Py_ssize_t PY_SSIZE_T_MAX
-    Py_ssize_t PyLong_AsSsize_t(object) except? -1
-    Py_ssize_t PyNumber_AsSsize_t(object, PyObject *) except? -1
-    PyObject *PyExc_IndexError
-    int PyIndex_Check(object)
-    object PyUnicode_FromKindAndData(int, const void *, Py_ssize_t)
-    int PyUnicode_4BYTE_KIND
-
-
 cdef inline Py_ssize_t position(object key, Py_ssize_t length) except -1:
     """The element that an index means; negative ones count from the end."""
     cdef long long small

@@ -43,6 +43,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 from ._c_cells cimport *
 from ._c_heap cimport *
 from ._c_lock cimport *
+from ._c_python cimport *
 
 include "_heap.pxi"
 include "_block.pxi"

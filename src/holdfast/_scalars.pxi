@@ -3,47 +3,6 @@
 # A scalar is named by its typecode, a letter as in `array` and `multiprocessing`, which tells
 # c_long from c_longlong where the bits do not; the core knows only width and kind.
 
-cdef extern from "Python.h":
-    int PyLong_CheckExact(object)
-    int PyUnicode_CheckExact(PyObject *)
-    Py_ssize_t PyUnicode_GET_LENGTH(PyObject *)
-    uint32_t PyUnicode_READ_CHAR(PyObject *, Py_ssize_t)
-    object PyUnicode_FromOrdinal(int)
-    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
-    unsigned long long PyLong_AsUnsignedLongLong(object) except? <unsigned long long> -1
-    object PyLong_FromLong(long)
-    object PyLong_FromUnsignedLong(unsigned long)
-    object PyLong_FromLongLong(long long)
-    object PyLong_FromUnsignedLongLong(unsigned long long)
-    object PyFloat_FromDouble(double)
-    double PyFloat_AsDouble(object) except? -1.0
-    int PyFloat_CheckExact(PyObject *)
-    double PyFloat_AS_DOUBLE(object)
-
-cdef extern from *:
-    """
-    /* The number of an exact int that has one digit at most, as nearly all have, without a call. */
-    static inline int hf_border_small_int(PyObject *value, long long *number) {
-        if (!PyLong_CheckExact(value)) {
-            return 0;
-        }
-    #if PY_VERSION_HEX >= 0x030C0000
-        if (!PyUnstable_Long_IsCompact((PyLongObject *)value)) {
-            return 0;
-        }
-        *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
-    #else
-        Py_ssize_t size = Py_SIZE(value);
-        if (size < -1 || size > 1) {
-            return 0;
-        }
-        *number = size == 0 ? 0 : (long long)size * (long long)((PyLongObject *)value)->ob_digit[0];
-    #endif
-        return 1;
-    }
-    """
-    bint hf_border_small_int(object value, long long *number)
-
 cdef enum:
     NO_SCALAR = 255
 

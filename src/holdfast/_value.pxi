@@ -3,22 +3,6 @@
 # The first two are builtin functions made by hand, because a `def` with *args costs a tuple, a
 # quarter of what creating a Value costs in all.
 
-cdef extern from "Python.h":
-    ctypedef struct PyMethodDef:
-        const char *ml_name
-        void *ml_meth
-        int ml_flags
-        const char *ml_doc
-    int METH_FASTCALL
-    int METH_KEYWORDS
-    object PyCFunction_NewEx(PyMethodDef *definition, PyObject *self, PyObject *module)
-    Py_ssize_t PyTuple_GET_SIZE(PyObject *)
-    PyObject *PyTuple_GET_ITEM(PyObject *, Py_ssize_t)
-    PyObject *Py_True
-    PyObject *Py_None
-    PyObject *Py_False
-
-
 cdef inline object as_list(PyObject *const *arguments, Py_ssize_t count):
     cdef Py_ssize_t i
     return [<object> arguments[i] for i in range(count)]

@@ -1,9 +1,5 @@
 # Waiting for locks: slices of sleep without the GIL, and a look at signals between them.
 
-cdef extern from "Python.h":
-    unsigned long PyThread_get_thread_ident() noexcept nogil
-
-
 cdef extern from *:
     """
     static inline void hf_border_relax(void) { hf_relax(); }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import settings
@@ -39,6 +40,15 @@ operations = {
     "or_": lambda a, b: a | b, "xor": lambda a, b: a ^ b, "max": max, "min": min,
     "exchange": lambda a, b: b,
 }  # fmt: skip
+
+
+@dataclass
+class Pickled:
+    """Bytes that name a memory, and whether they were loaded before."""
+
+    name: int
+    data: bytes
+    loaded: bool = False
 
 
 class Playing(RuleBasedStateMachine):
@@ -120,22 +130,23 @@ class Playing(RuleBasedStateMachine):
 
     @rule(target=pickles, name=names, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
     def dump(self, name, protocol):
-        return name, pickle.dumps(self.handles[name][0], protocol)
+        return Pickled(name, pickle.dumps(self.handles[name][0], protocol))
 
-    @rule(pickled=consumes(pickles))
-    def load(self, pickled):
-        """The first load always works: also when every handle was dropped since."""
-        name, data = pickled
-        self.handles[name].append(pickle.loads(data))
-
-    @rule(pickled=pickles)
-    def load_and_forget(self, pickled):
-        """Loads again and again: right, or an error once nobody is left, and never another's."""
-        name, data = pickled
+    @rule(pickled=pickles, keep=st.booleans())
+    def load(self, pickled, keep):
+        """The first load always works, also when every handle was dropped since; a further one
+        while there are handles. Else it may be an error, but never another's memory.
+        """
         try:
-            self.see(name, pickle.loads(data))
+            handle = pickle.loads(pickled.data)
         except LifetimeError:
-            assert not self.handles[name]
+            assert pickled.loaded
+            assert not self.handles[pickled.name]
+            return
+        pickled.loaded = True
+        self.see(pickled.name, handle)
+        if keep:
+            self.handles[pickled.name].append(handle)
 
     @rule(name=names, data=st.data())
     def view(self, name, data):
