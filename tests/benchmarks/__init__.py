@@ -1,0 +1,1 @@
+"""The benchmarks run, and the table of promises has a yes wherever Holdfast is asked."""
