@@ -27,7 +27,7 @@ def extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     compile_flags = [
-        "-std=c11",
+        "-std=gnu11",
         "-D_GNU_SOURCE",
         "-O3",  # lets the conversions melt into the methods: v.add(1) is a tenth faster
         "-fvisibility=hidden",
