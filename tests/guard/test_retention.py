@@ -120,4 +120,4 @@ def test_nothing_is_kept_for_a_child_that_never_took_it(method, obstacle):
         after = at_rest()
     assert after.issued_tickets > before.issued_tickets
     assert after.outstanding_tickets == before.outstanding_tickets
-    assert after.blocks == before.blocks
+    assert after.blocks <= before.blocks
