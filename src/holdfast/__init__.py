@@ -6,7 +6,8 @@
     Lock RLock                 locks that survive the death of their owner          locks.py
     statistics trim            what is in the heap; how long tickets stay good      statistics.py
     set_ticket_grace
-    guard                      makes `multiprocessing` itself safe                  guard/
+    guard Guard                makes `multiprocessing` itself safe                  guard/
+    SharedCopyWarning          an array over shared memory travelled as a copy      guard/
     errors                     every exception                                      errors.py
 
 `import holdfast` loads none of it; each name is loaded when it is first used. All it does is to
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from holdfast import errors as errors
     from holdfast.arrays import Array, RawArray, asarray, copy, ndarray
     from holdfast.cells import RawValue, Value
-    from holdfast.guard import guard
+    from holdfast.guard import Guard, SharedCopyWarning, guard
     from holdfast.locks import Lock, RLock
     from holdfast.statistics import (
         LockStatistics,
@@ -41,11 +42,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Array",
+    "Guard",
     "Lock",
     "LockStatistics",
     "RLock",
     "RawArray",
     "RawValue",
+    "SharedCopyWarning",
     "Statistics",
     "Value",
     "asarray",
@@ -61,11 +64,13 @@ __all__ = [
 # Public name -> the module that has it. Sub-modules are not here: they are found by themselves.
 _HOME = {
     "Array": "holdfast.arrays",
+    "Guard": "holdfast.guard",
     "Lock": "holdfast.locks",
     "LockStatistics": "holdfast.statistics",
     "RLock": "holdfast.locks",
     "RawArray": "holdfast.arrays",
     "RawValue": "holdfast.cells",
+    "SharedCopyWarning": "holdfast.guard",
     "Statistics": "holdfast.statistics",
     "Value": "holdfast.cells",
     "asarray": "holdfast.arrays",
