@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import holdfast
-from holdfast.guard import SharedCopyWarning  # type: ignore[attr-defined]
+from holdfast import SharedCopyWarning
 from tests.guard.programs import GUARD, run_program
 
 

@@ -1,4 +1,4 @@
-"""What `make demo` shows: the two programs wrong on the plain interpreter, right under the guard."""
+"""What `make demo` shows: two programs, wrong on the plain interpreter, right under the guard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_demo_shows_the_wrong_and_the_right_side_by_side(tmp_path):
     for method in ("fork", "spawn", "forkserver"):
         for program in ("flag_changes_by_itself.py", "four_flags.py"):
             assert f"{program}, {method}" in result.stdout
-    assert result.stdout.count("1111.0!") >= 3  # the flag that turned into a worker's number
+    assert result.stdout.count("1111.0!") >= 2  # the flag that turned into a worker's number
     assert result.stdout.count("FileNotFoundError") == 4
     assert result.stdout.count("Why: ") == 3
     assert list(tmp_path.iterdir()) == []

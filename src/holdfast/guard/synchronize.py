@@ -68,7 +68,7 @@ def make_loky_safe(module: ModuleType) -> list[Undo]:
 def equip(module: ModuleType, lock: Any, semaphore: SemLock) -> None:
     """Give a lock its new semaphore, as the end of the original constructors does."""
     lock._semlock = semaphore
-    module.util.debug(f"created semlock with handle {semaphore.handle}")
+    module.util.debug("created semlock with handle %s", semaphore.handle)
     lock._make_methods()
     module.util.register_after_fork(lock, _after_fork)
 
@@ -117,7 +117,7 @@ def let_travel(module: ModuleType) -> None:
             take(self, state)
             return
         self._semlock = state[0]
-        module.util.debug(f"recreated blocker with handle {self._semlock.handle}")
+        module.util.debug("recreated blocker with handle %s", self._semlock.handle)
         self._make_methods()
         self._is_fork_ctx = False  # as in the original: what has arrived may travel on
 
