@@ -130,9 +130,5 @@ cdef extern from "_core/holdfast.h" nogil:
     void hf_points_arm(int index, uint32_t nth)
 
     uint64_t hf_now_ns()
-
-
-cdef extern from "_core/holdfast.h":
-    # with the GIL: the report makes Python strings
-    ctypedef void (*hf_report)(void *context, const char *text) noexcept
+    ctypedef void (*hf_report)(void *context, const char *text) noexcept nogil
     int hf_check(hf_process *p, hf_report report, void *context)

@@ -89,16 +89,20 @@ cdef int need_heap() except -1:
     return 0
 
 
-cdef int opened() except -1:
-    """After the core has joined a heap: see to forks, and let objects be made."""
-    global BASE
-    cdef hf_off start
+cdef int see_to_forks() except -1:
+    """Before the core opens a heap, so that no thread's fork comes between the two."""
     cdef int status = hf_watch_forks(P)
     if status < 0:
         failed(status)
+    return 0
+
+
+cdef void opened() noexcept:
+    """After the core has opened a heap: let objects be made."""
+    global BASE
+    cdef hf_off start
     start.at = 0
     BASE = <char *> hf_at(P, start)
-    return 0
 
 
 def open_heap(uint64_t data_bytes=0):
@@ -111,6 +115,7 @@ def open_heap(uint64_t data_bytes=0):
     cdef int status
     if BASE is not NULL:
         return
+    see_to_forks()
     status = hf_create(P, data_bytes)
     if status < 0:
         failed(status, data_bytes)
@@ -122,6 +127,7 @@ def join_heap(int fd):
     cdef int status
     if BASE is not NULL:
         return
+    see_to_forks()
     status = hf_join(P, fd)
     if status < 0:
         failed(status)
@@ -195,8 +201,21 @@ def reap():
     return freed
 
 
-cdef void remember_fault(void *context, const char *text) noexcept:
-    (<list> context).append(text.decode("utf-8", "replace"))
+# Sentences of the checker, one after the other, each with its zero.
+ctypedef struct sentences:
+    char *text
+    size_t length
+
+
+cdef void remember(void *context, const char *text) noexcept nogil:
+    """The checker has the process's lock when it calls this: no Python, which may drop a block."""
+    cdef sentences *all = <sentences *> context
+    cdef size_t more = strlen(text) + 1
+    cdef char *longer = <char *> realloc(all.text, all.length + more)
+    if longer is not NULL:
+        memcpy(longer + all.length, text, more)
+        all.text = longer
+        all.length += more
 
 
 def check():
@@ -205,10 +224,20 @@ def check():
     Exact while the family is at rest; of what others change meanwhile it judges only what must
     hold at every moment.
     """
-    faults = []
+    cdef sentences all
+    cdef int count = 0
+    all.text = NULL
+    all.length = 0
     if BASE is not NULL:
-        hf_check(P, remember_fault, <void *> faults)
-    return faults
+        with nogil:
+            count = hf_check(P, remember, &all)
+    try:
+        # each ends with its zero
+        faults = all.text[:all.length].decode("utf-8", "replace").split("\0")
+    finally:
+        free(all.text)
+    faults.pop()
+    return faults if faults or count == 0 else [f"{count} faults, and no memory to tell which"]
 
 
 def set_ticket_grace(double seconds):
