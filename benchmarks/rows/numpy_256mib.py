@@ -72,9 +72,9 @@ def repeated(task: Callable[[], object]) -> Work:
     """Seconds for doing it n times."""
 
     def work(count: int) -> float:
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(count):
             task()
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     return work

@@ -111,6 +111,7 @@ int hf_i_reserve(hf_process *p, void *address, uint64_t bytes) {
     /* A large wish that the machine cannot fulfil would be answered by its out-of-memory killer, not by an error. */
     uint64_t available = bytes >= ASK_FIRST_BYTES ? hf_os_memory_available() : UINT64_MAX;
     if (bytes > available) return hf_i_fail(p, HF_E_NO_MEMORY, "reserving memory", ENOMEM, bytes, available);
+    hf_os_large_pages(address, bytes);
     int error = hf_os_reserve(p->fd, address, (uint64_t)((uint8_t *)address - p->base), bytes);
     if (!error) return HF_OK;
     return hf_i_fail(p, HF_E_NO_MEMORY, "reserving memory", error, bytes, 0);

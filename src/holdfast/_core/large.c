@@ -79,7 +79,6 @@ static int run_make(hf_process *p, uint64_t length, uint64_t *chunk) {
     if (result != HF_OK) return result;
     uint64_t granule = *chunk * HF_CHUNK_GRANULES, bytes = length * HF_CHUNK_BYTES;
     void *data = hf_at(p, hf_i_chunk_off(p, *chunk));
-    hf_os_large_pages(data, bytes);
     result = hf_i_reserve(p, data, bytes);
     if (result == HF_OK) result = hf_i_reserve(p, head_meta(p, *chunk), sizeof(hf_a64));
     if (result == HF_OK) result = hf_i_row_ready(p, granule);
