@@ -169,7 +169,7 @@ void hf_i_card_write(hf_process *p, uint32_t slot);
 /* The own slot, taken now if there is none. (locked) */
 int hf_i_need_slot(hf_process *p);
 int hf_i_reap_locked(hf_process *p);
-/* hf_i_reap_locked, but not more often than every 10 ms. (locked) */
+/* The same, but not more often than every 10 ms, and without estates in their grace. (locked) */
 void hf_i_reap_sometimes(hf_process *p);
 
 /* ---- chunks.c -------------------------------------------------------------------------------------------------------------------------- */

@@ -149,15 +149,24 @@ static bool reap_slot(hf_process *p, uint32_t slot, uint64_t word) {
     return true;
 }
 
-int hf_i_reap_locked(hf_process *p) {
+/* An estate in its grace: what its tickets stood for shrinks as they are used, but looking costs system calls and a walk,
+ * and there may be as many as dead senders. So only who wants everything looks before the grace is over. */
+static bool estate_may_wait(hf_process *p, uint32_t slot, uint64_t now) {
+    return (hf_load64_seq_cst(&p->cards[slot].word_shared) & 3u) == HF_SLOT_ESTATE &&
+           now < hf_load64_relaxed(&p->cards[slot].expires_ns_shared);
+}
+
+static int reap(hf_process *p, bool everything) {
     int freed = 0;
     bool touched = false;
+    uint64_t now = hf_now_ns();
     int fd = hf_i_fd(p);
     if (fd < 0) return 0; /* nobody can be asked, so everybody counts as alive */
     uint64_t groups = (hf_load64_seq_cst(&p->header->slots_top_shared) + 63) / 64;
     for (uint64_t group = 0; group < groups; group++) {
         for (uint64_t bits = hf_load64_seq_cst(&p->used[group]); bits; bits &= bits - 1) {
             uint32_t slot = (uint32_t)(group * 64 + (uint64_t)__builtin_ctzll(bits));
+            if (!everything && estate_may_wait(p, slot, now)) continue;
             if ((p->serial && slot == p->slot) || hf_os_lifeline_held(fd, slot) != 0) continue;
             hf_os_lifeline line;
             const char *what;
@@ -182,8 +191,12 @@ int hf_i_reap_locked(hf_process *p) {
     return freed;
 }
 
+int hf_i_reap_locked(hf_process *p) {
+    return reap(p, true);
+}
+
 void hf_i_reap_sometimes(hf_process *p) {
-    if (hf_now_ns() - p->last_reap_ns >= REAP_INTERVAL_NS) hf_i_reap_locked(p);
+    if (hf_now_ns() - p->last_reap_ns >= REAP_INTERVAL_NS) reap(p, false);
 }
 
 int hf_reap(hf_process *p) {
