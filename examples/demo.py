@@ -32,7 +32,7 @@ UNTOUCHED = -1.0  # what every flag is set to
 PREFIXES = {"python": [], "holdfast run --guard": ["-m", "holdfast", "run", "--guard"]}
 
 LINES = 4  # a program prints one each second
-TIME_LIMIT = 15.0  # seconds for one start method, should the machine be busy
+TIME_LIMIT = 30.0  # seconds for one start method, should the machine be busy
 INTERVAL = 0.05
 WIDTH = 96
 CELL = 9

@@ -62,6 +62,14 @@ def test_private_array_is_not(make):
         assert (pickle.loads(ForkingPickler.dumps(make())) == make()).all()
 
 
+def test_billiards_pickler_tells_of_it_too():
+    from billiard.reduction import ForkingPickler as BilliardsPickler
+
+    with pytest.warns(SharedCopyWarning):
+        data = BilliardsPickler.dumps(shared())
+    assert BilliardsPickler.loads(data).tolist() == [0.0] * 4
+
+
 def test_plain_pickle_is_no_business_of_the_guard():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

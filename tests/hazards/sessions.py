@@ -17,7 +17,7 @@ GUARDED = (sys.executable, "-m", "holdfast", "run", "--guard")
 
 # Seconds that a program may take, and that its helpers may take to notice that it has ended.
 TIME_LIMIT = 60.0
-PATIENCE = 5.0
+PATIENCE = 20.0
 INTERVAL = 0.01
 
 

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
+# Those with a pickler that asks the reducers registered with it. multiprocess uses dill instead,
+# which pickles arrays in its own way.
+MODULES = ("multiprocessing.reduction", "billiard.reduction")
 # Frames of these packages are not the ones that a warning should point at.
-_CARRIERS = ("multiprocessing", "concurrent", "pickle", "threading", "holdfast")
+_CARRIERS = (
+    "multiprocessing", "billiard", "concurrent", "pickle", "threading", "holdfast",
+)  # fmt: skip
 
 
 class SharedCopyWarning(UserWarning):
@@ -63,22 +68,24 @@ def _warning(shape: tuple[int, ...], dtype: str, size_bytes: int) -> SharedCopyW
 
 
 def make_safe(_arrived: ModuleType) -> list[Undo]:
-    """Register the reducer when both NumPy and multiprocessing.reduction have been imported."""
-    numpy = sys.modules.get("numpy")
-    reduction = sys.modules.get("multiprocessing.reduction")
-    array_class = getattr(numpy, "ndarray", None)
-    reducers: dict[type, Any] | None = getattr(
-        getattr(reduction, "ForkingPickler", None), "_extra_reducers", None
-    )
-    if array_class is None or reducers is None or array_class in reducers:
-        return []  # one is missing yet; or the program has a way of its own to send arrays
-    reducers[array_class] = reduce_array
+    """Register the reducer with each pickler that has been imported, once NumPy has been."""
+    array_class = getattr(sys.modules.get("numpy"), "ndarray", None)
+    if array_class is None:
+        return []
+    undo: list[Undo] = []
+    for name in MODULES:
+        pickler = getattr(sys.modules.get(name), "ForkingPickler", None)
+        reducers: dict[type, Any] = getattr(pickler, "_extra_reducers", {})
+        # It may be there from an earlier arrival; or the program has its own way to send arrays.
+        if pickler is not None and array_class not in reducers:
+            pickler.register(array_class, reduce_array)
+            undo.append(functools.partial(_unregister, reducers, array_class))
+    return undo
 
-    def undo() -> None:
-        if reducers.get(array_class) is reduce_array:
-            del reducers[array_class]
 
-    return [undo]
+def _unregister(reducers: dict[type, Any], array_class: type) -> None:
+    if reducers.get(array_class) is reduce_array:
+        del reducers[array_class]
 
 
 def reduce_array(array: Any) -> Any:

@@ -27,8 +27,7 @@ PATCHES: dict[str, Patch] = {
     "billiard.synchronize": synchronize.make_safe,
     "loky.backend.synchronize": synchronize.make_loky_safe,
     "joblib.externals.loky.backend.synchronize": synchronize.make_loky_safe,
-    "multiprocessing.reduction": reduction.make_safe,
-    "numpy": reduction.make_safe,
+    **dict.fromkeys((*reduction.MODULES, "numpy"), reduction.make_safe),
 }
 
 _arrivals = Arrivals(PATCHES)
