@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.line import Line, plain_line
-from benchmarks.timing import compare, spread_of
+from benchmarks.timing import compare, processor_time, spread_of
 
 if TYPE_CHECKING:
     from benchmarks.timing import Comparison, Effort, Spread, Work
@@ -61,14 +60,9 @@ def starts(program: str) -> Work:
     """
 
     def work(count: int) -> float:
-        began = _processor_time()
+        began = processor_time()
         for _ in range(count):
             subprocess.run([sys.executable, "-I", "-c", program], check=True)
-        return _processor_time() - began
+        return processor_time() - began
 
     return work
-
-
-def _processor_time() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
