@@ -325,7 +325,10 @@ int hf_i_alloc_locked(hf_process *p, uint64_t size, unsigned kind, unsigned flag
     pool->ready &= pool->ready - 1;
     hf_i_own_set_relaxed(p, granule); /* nobody can attach or scan it: it is FREE, and the chunk is ours */
     HF_POINT(alloc_before_live);
-    if (!(flags & HF_RAW)) memset(hf_at(p, block), 0, (size_t)p->class_granules[cls] * HF_GRANULE);
+    if (kind == HF_KIND_TICKET)
+        hf_i_ticket_clear(p, block);
+    else if (!(flags & HF_RAW))
+        memset(hf_at(p, block), 0, (size_t)p->class_granules[cls] * HF_GRANULE);
     uint64_t incarnation = HF_META_INCARNATION(hf_load64_relaxed(&p->meta[granule]));
     /* Release: who attaches (acquire or stronger) sees the zeroed block and, in program order, the bit. */
     hf_store64_release(&p->meta[granule], HF_META_MAKE(incarnation, 0, HF_META_LIVE));

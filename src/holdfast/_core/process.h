@@ -202,6 +202,7 @@ uint64_t hf_i_kept_evict(hf_process *p, bool all);
 bool hf_i_large_disown(hf_process *p, uint64_t chunk, uint64_t length, uint32_t slot);
 
 /* ---- tickets.c -------------------------------------------------------------------------------------------------------------------------------------- */
+void hf_i_ticket_clear(const hf_process *p, hf_off block);
 void hf_i_tickets_sweep(hf_process *p, uint64_t at_most);
 /* In a child: the parent's tickets are the parent's. (locked) */
 void hf_i_tickets_forget(hf_process *p);

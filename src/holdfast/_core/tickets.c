@@ -19,6 +19,15 @@ static hf_ticket *ticket_at(const hf_process *p, hf_off ticket) {
     return (hf_ticket *)hf_at(p, ticket);
 }
 
+/* Atomically, unlike other blocks: figures and reapers look at the state of any ticket whose hold bit they see. */
+void hf_i_ticket_clear(const hf_process *p, hf_off block) {
+    hf_ticket *ticket = ticket_at(p, block);
+    hf_store64_relaxed(&ticket->state_shared, 0);
+    hf_store64_relaxed(&ticket->target_shared, 0);
+    hf_store64_relaxed(&ticket->incarnation_shared, 0);
+    hf_store64_relaxed(&ticket->issued_ns_shared, 0);
+}
+
 static bool granule_of(const hf_process *p, uint64_t offset, uint64_t *granule) {
     if (offset < p->data_off || (offset - p->data_off) % HF_GRANULE != 0) return false;
     *granule = (offset - p->data_off) / HF_GRANULE;
