@@ -224,7 +224,7 @@ static void campaign(uint64_t wanted) {
     uint64_t since = hf_now_ns();
     scene_open(HEAP_BYTES);
     int files = entries("/proc/self/fd"), maps = mappings();
-    game_open();
+    game_open(true);
     for (int i = 0; i < players; i++) seat_player(i);
     while (kills < wanted) {
         alarm(HF_TEST_WATCHDOG_S);

@@ -17,15 +17,6 @@ static hf_lock *lock_at(int i) {
     return hf_at(me, lock_refs[i].block);
 }
 
-void game_open(void) {
-    game = mmap(NULL, sizeof *game, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(game != MAP_FAILED);
-    hf_set_grace(me, GAME_GRACE_NS);
-    for (int i = 0; i < LOCKS; i++) CHECK_IS(hf_alloc(me, sizeof(hf_lock), 0, &lock_refs[i]), HF_OK);
-    CHECK_IS(hf_alloc(me, sizeof(hf_semaphore), 0, &semaphore_ref), HF_OK);
-    hf_semaphore_init(hf_at(me, semaphore_ref.block), 0, 1000000);
-}
-
 void game_let_go(void) {
     for (int i = 0; i < LOCKS; i++) hf_drop(me, lock_refs[i].block);
     hf_drop(me, semaphore_ref.block);
@@ -317,8 +308,6 @@ static const struct {
     {"churn", move_churn, 20},
     {"send", move_send, 90},
     {"receive", move_receive, 150},
-    {"fork", move_fork, 12},
-    {"fork pinned", move_fork_pinned, 3},
     {"join", move_join, 6},
     {"lock", move_lock, 80},
     {"semaphore", move_semaphore, 40},
@@ -327,9 +316,25 @@ static const struct {
     {"sweep", move_sweep, 12},
     {"count", move_count, 4},
     {"check", player_check, 6},
+    /* the last ones fork */
+    {"fork", move_fork, 12},
+    {"fork pinned", move_fork_pinned, 3},
 };
 enum { MOVES = sizeof moves / sizeof moves[0] };
 _Static_assert(MOVES <= sizeof((table *)0)->moves / sizeof(hf_a64), "one counter a move");
+
+static unsigned weights; /* of all moves that are made */
+
+void game_open(bool forks) {
+    weights = 0;
+    for (int i = 0; i < (forks ? MOVES : MOVES - 2); i++) weights += moves[i].weight;
+    game = mmap(NULL, sizeof *game, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(game != MAP_FAILED);
+    hf_set_grace(me, GAME_GRACE_NS);
+    for (int i = 0; i < LOCKS; i++) CHECK_IS(hf_alloc(me, sizeof(hf_lock), 0, &lock_refs[i]), HF_OK);
+    CHECK_IS(hf_alloc(me, sizeof(hf_semaphore), 0, &semaphore_ref), HF_OK);
+    hf_semaphore_init(hf_at(me, semaphore_ref.block), 0, 1000000);
+}
 
 const char *game_move_name(int move) {
     return move < MOVES ? moves[move].name : NULL;
@@ -344,11 +349,8 @@ static void wait_while_paused(player *p) {
 }
 
 void player_step(player *p) {
-    static unsigned total;
-    if (total == 0)
-        for (int i = 0; i < MOVES; i++) total += moves[i].weight;
     wait_while_paused(p);
-    unsigned at = (unsigned)below(&p->random, total);
+    unsigned at = (unsigned)below(&p->random, weights);
     int i = 0;
     while (at >= moves[i].weight) at -= moves[i++].weight;
     moves[i].move(p);

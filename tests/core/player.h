@@ -51,7 +51,7 @@ typedef struct {
 extern table *game;
 
 /* In the main process: the table, and the locks and the semaphore, which the main process holds and all inherit. */
-void game_open(void);
+void game_open(bool forks); /* whether players fork; threads that play processes do not */
 void game_close(void);
 /* In a child that takes no part: what it inherited of the game is no longer held. */
 void game_let_go(void);

@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 
 hf_scene *scene;
-hf_process *me;
+hf_process *scene_me;
+_Thread_local hf_process *scene_player;
 
 /* ---- the heap ------------------------------------------------------------------------------------------------------- */
 

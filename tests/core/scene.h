@@ -45,7 +45,9 @@ typedef struct {
 } hf_scene;
 
 extern hf_scene *scene;
-extern hf_process *me; /* this process's membership; in a forked child brought up to date by the fork handlers */
+extern hf_process *scene_me;                   /* this process's membership; fork handlers bring a child's up to date */
+extern _Thread_local hf_process *scene_player; /* in a thread that plays a process: its membership */
+#define me (*(scene_player ? &scene_player : &scene_me))
 
 /* ---- the heap ------------------------------------------------------------------------------------------------------- */
 void scene_open(uint64_t data_bytes); /* creates heap and page; 0 is the default size */
