@@ -80,7 +80,9 @@ int hf_os_duplicate_high(int fd) {
     int from = 512; /* above what daemons and test runners close one by one, below the usual limit of 1,024 */
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024) from = (int)(limit.rlim_cur / 2);
     int made = fcntl(fd, F_DUPFD_CLOEXEC, from);
-    return made >= 0 ? made : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (made < 0) made = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (made < 0 && errno == EINVAL) errno = EMFILE; /* fcntl(2): no number from 3 on is allowed */
+    return made;
 }
 
 bool hf_os_is_sealed(int fd) {
