@@ -20,7 +20,7 @@ def connect(**functions):
 
 cdef object port(str name):
     if name not in PORTS:
-        raise RuntimeError(f"holdfast._native does without {name}() until holdfast.cells is imported")
+        raise RuntimeError(f"there is no {name}() before holdfast.cells is imported")
     return PORTS[name]
 
 

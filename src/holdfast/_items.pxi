@@ -122,7 +122,7 @@ cdef object unpack(uint8_t code, const char *data, Py_ssize_t length):
     return result
 
 
-# ---- slices ----------------------------------------------------------------------------------------
+# ---- slices -------------------------------------------------------------------------------------
 
 ctypedef struct span:
     Py_ssize_t start, step, count
@@ -200,7 +200,7 @@ cdef int set_slice(
     return 0
 
 
-# ---- .value and .raw of char arrays -----------------------------------------------------------------
+# ---- .value and .raw of char arrays -------------------------------------------------------------
 
 cdef int must_be_text(uint8_t code, str name) except -1:
     if SCALAR_OF[code] != HF_CHAR and (SCALAR_OF[code] != HF_WCHAR or name == "raw"):

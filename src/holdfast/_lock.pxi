@@ -122,7 +122,7 @@ cdef class Lock:
         return True
 
     def within(self, timeout):
-        """A context manager: has the lock inside, or raises LockTimeoutError after `timeout` seconds.
+        """A context manager: has the lock inside, or LockTimeoutError after `timeout` seconds.
 
         The error names the process that keeps the lock.
         """

@@ -102,7 +102,7 @@ cdef class RLock:
         return recover(self.lock, PyThread_get_thread_ident())
 
     def within(self, timeout):
-        """A context manager: has the lock inside, or raises LockTimeoutError after `timeout` seconds.
+        """A context manager: has the lock inside, or LockTimeoutError after `timeout` seconds.
 
         The error names the process that keeps the lock.
         """

@@ -8,7 +8,7 @@ cdef extern from *:
 
 
 cdef uint64_t deadline_of(object timeout) except 0:
-    """When a wait of `timeout` seconds from now ends, on hf_now_ns's clock. Negative counts as 0."""
+    """When a wait of `timeout` seconds from now ends, on hf_now_ns's clock. Negative is 0."""
     cdef double seconds
     if timeout is None:
         return HF_NO_DEADLINE

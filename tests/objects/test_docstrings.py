@@ -15,7 +15,9 @@ from holdfast import arrays, cells
 # Classes that a user meets without importing them.
 MET = [cells.Cell, cells.RawCell, arrays.Vector, arrays.RawVector]
 NAMED = {
-    name: getattr(holdfast, name) for name in holdfast.__all__ if name not in {"errors", "guard"}
+    name: getattr(holdfast, name)
+    for name, home in holdfast._HOME.items()
+    if not home.startswith("holdfast.guard")
 }
 PUBLIC = NAMED | {kind.__name__: kind for kind in MET}
 RECORDS = {"Statistics", "LockStatistics"}

@@ -131,6 +131,7 @@ def make_filled(shape, value):
 
 
 def test_a_view_keeps_the_block():
+    gc.collect()
     before = holdfast.statistics().own_blocks
     row = holdfast.ndarray((3, 4))[1]
     row[:] = 3
