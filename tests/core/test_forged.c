@@ -137,8 +137,9 @@ static void test_made_up_pickles_never_reach_what_nobody_holds(void) {
     int accepted = 0;
     for (int i = 0; i < 20000; i++) {
         hf_wire wire = real.wire;
-        wire.block = me->data_off + below(&random, me->granules + 8) * HF_GRANULE;
-        wire.size = below(&random, 5000);
+        wire.block = below(&random, 2) ? blocks[below(&random, 40)].ref.block.at /* half of them are dropped */
+                                       : me->data_off + below(&random, me->granules + 8) * HF_GRANULE;
+        wire.size = below(&random, 400);
         wire.incarnation = below(&random, 3);
         wire.ticket = below(&random, 2) ? me->data_off + below(&random, me->granules) * HF_GRANULE : random_of(&random);
         wire.ticket_incarnation = below(&random, 3);
