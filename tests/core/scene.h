@@ -39,6 +39,7 @@ typedef struct {
 typedef struct {
     hf_a32 passed[hf_points_end]; /* how often an armed point was passed */
     hf_a32 gate[16];              /* counters to wait on; what each means is the test's business */
+    hf_a64 stopped;               /* pid of who is about to stop at a point */
     hf_a64 stamps;                /* the last stamp that was given away */
     hf_a64 number[16];            /* results */
     letter letters[SCENE_WIRES];
@@ -89,8 +90,9 @@ int point(const char *name); /* its number; there must be one */
 void die_at(int point, uint32_t nth);
 void stop_at(int point, uint32_t nth);
 void disarm(void);
-/* Waits until the child stops at its point: true; or ends: false, its status in *status. */
-bool stopped(pid_t pid, int *status);
+/* Waits until the child, or one of its children that inherited the order, stops at the point: that one's pid. 0: the
+ * child has ended, its status is in *status. */
+pid_t stopped(pid_t pid, int *status);
 void go_on(pid_t pid);
 
 /* ---- numbers -------------------------------------------------------------------------------------------------------- */

@@ -9,17 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-char hf_test_case[200];
+#define CASE_BYTES 240
+static char own_case[CASE_BYTES];
+char *hf_test_case = own_case;
 
 void hf_test_say(const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(hf_test_case, sizeof hf_test_case, format, args);
+    vsnprintf(hf_test_case, CASE_BYTES, format, args);
     va_end(args);
 }
 
@@ -61,13 +64,14 @@ static _Noreturn void perform(const hf_test *test) {
 
 /* NULL: it passed. */
 static const char *verdict(pid_t pid) {
-    static char text[80];
+    static char text[40 + CASE_BYTES];
     int status;
     if (waitpid(pid, &status, 0) != pid) return "waitpid failed";
     const char *result = NULL;
     if (WIFSIGNALED(status)) {
-        snprintf(text, sizeof text, WTERMSIG(status) == SIGALRM ? "still waiting after %u s" : "killed by signal %u",
-                 WTERMSIG(status) == SIGALRM ? HF_TEST_WATCHDOG_S : (unsigned)WTERMSIG(status));
+        snprintf(text, sizeof text,
+                 WTERMSIG(status) == SIGALRM ? "still waiting after %u s %s" : "killed by signal %u %s",
+                 WTERMSIG(status) == SIGALRM ? HF_TEST_WATCHDOG_S : (unsigned)WTERMSIG(status), hf_test_case);
         result = text;
     } else if (WEXITSTATUS(status) != 0) {
         result = "see above";
@@ -79,12 +83,15 @@ static const char *verdict(pid_t pid) {
 int hf_test_run(const hf_test *tests, size_t count, int argc, char **argv) {
     int failed = 0, ran = 0;
     const char *program = strrchr(argv[0], '/');
+    void *page = mmap(NULL, CASE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED) hf_test_case = page;
     for (size_t i = 0; i < count; i++) {
         int wanted = argc < 2;
         for (int a = 1; a < argc; a++) wanted |= strcmp(argv[a], tests[i].name) == 0;
         if (!wanted) continue;
         double since = now();
         fflush(NULL);
+        hf_test_say("%s", "");
         pid_t pid = fork();
         if (pid < 0) hf_test_failed(tests[i].name, 0, "fork");
         if (pid == 0) perform(&tests[i]);

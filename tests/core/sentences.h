@@ -41,7 +41,7 @@ _Noreturn void hf_test_differs(const char *file, int line, const char *what, lon
 void hf_test_rest(int looks);
 
 /* What failed sentences say besides, such as the present case of a table or the seed; "" is nothing. */
-extern char hf_test_case[200];
+extern char *hf_test_case; /* in memory that the runner shares with the test, so that it can say where one hung */
 void hf_test_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Runs all tests of a file, or those named on the command line; the number of failed ones is main's result. */
