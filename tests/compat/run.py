@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import contextlib
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -44,6 +46,8 @@ QUICK = [
 ] + ["TestResourceTracker", "TestSimpleQueue", "TestStartMethod"]  # fmt: skip
 
 TIME_LIMIT = 1800.0  # seconds for all tests of one start method
+PATIENCE = 10.0  # seconds for resource trackers and forkservers to end after their run
+INTERVAL = 0.05
 ROUNDS = 5  # repetitions of a test that differs
 
 PACKAGE = """\
@@ -110,11 +114,13 @@ def outcomes(report: Path) -> dict[str, str]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a run and its session, however it is doing."""
-    try:
+    """End a run and all it started; those that are about to clean up after it may do so first."""
+    deadline = time.monotonic() + PATIENCE
+    with contextlib.suppress(ProcessLookupError):  # they have all ended
+        while process.poll() is not None and time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(INTERVAL)
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it has ended by itself
     process.wait()
 
 
@@ -128,42 +134,47 @@ def compare(suite: Suite, options: list[str], exceptions: configparser.ConfigPar
     print(f"{suite.method}: {len(plain)} tests plain, {len(guarded)} guarded; "
           f"{', '.join(f'{n} {what}' for what, n in sorted(count.items()))}; "
           f"{len(differing)} differ", flush=True)  # fmt: skip
-    good = bool(plain)
+    white_box = exceptions["white box"]
     for name in differing:
         print(f"  {name}: {plain.get(name, 'absent')} plain, {guarded.get(name, 'absent')} guarded")
-        if name in exceptions["white box"]:
-            print(f"    white box: {' '.join(exceptions['white box'][name].split())}")
-        else:
-            good &= is_unsteady(suite, name)
-    for name in exceptions["white box"]:
-        if name in plain and name not in differing:
-            print(f"  {name}: does not differ; its line in white_box.ini is out of date")
-            good = False
-    return good
+        if name in white_box:
+            print(f"    white box: {' '.join(white_box[name].split())}")
+    outdated = [name for name in white_box if name in plain and name not in differing]
+    for name in outdated:
+        print(f"  {name}: does not differ; its line in white_box.ini is out of date")
+    unexplained = [name for name in differing if name not in white_box]
+    unsteady = are_unsteady(suite, unexplained) if unexplained else True
+    return bool(plain) and not outdated and unsteady
 
 
-def is_unsteady(suite: Suite, name: str) -> bool:
-    """Repeat a test while the machine is busy. Whether the difference is not the guard's."""
+def are_unsteady(suite: Suite, names: list[str]) -> bool:
+    """Repeat tests while the machine is busy. Whether the differences are not the guard's."""
     busy = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
         for _ in range(os.cpu_count() or 1)
     ]
+    match = [word for name in names for word in ("--match", f"*{name}")]
     try:
-        rounds = [suite.both(["--match", f"*{name}"]) for _ in range(ROUNDS)]
+        rounds = [suite.both(match) for _ in range(ROUNDS)]
     finally:
         for process in busy:
             process.kill()
             process.wait()
-    plain, guarded = (Counter(results.get(name, "absent") for results in side)
-                      for side in zip(*rounds, strict=True))  # fmt: skip
-    print(f"    repeated {ROUNDS} times: {dict(plain)} plain, {dict(guarded)} guarded", flush=True)
-    if plain == guarded:
-        print("    the same both ways: it does not differ when it is repeated")
-        return True
-    if len(plain) > 1:
-        print("    unsteady without the guard too")
-        return True
-    return False
+    good = True
+    for name in names:
+        plain, guarded = (
+            Counter(results.get(name, "absent") for results in side)
+            for side in zip(*rounds, strict=True)
+        )
+        if plain == guarded:
+            meaning = "it does not differ when it is repeated"
+        elif len(plain) > 1:
+            meaning = "unsteady without the guard too"
+        else:
+            meaning = "the guard makes a difference"
+            good = False
+        print(f"  {name}, {ROUNDS} times: {dict(plain)} plain, {dict(guarded)} guarded: {meaning}")
+    return good
 
 
 def drop_ins(method: str) -> bool:
