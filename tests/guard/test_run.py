@@ -102,6 +102,8 @@ def test_surroundings_are_those_of_the_interpreter(program, command, options):
     [
         ("", 0),
         ("sys.exit()", 0),
+        ("atexit.register(lambda: print('__file__' in globals())); sys.exit()", 0),
+        ("atexit.register(lambda: print('__file__' in globals()))", 0),
         ("sys.exit(7)", 7),
         ("sys.exit(-1)", 255),
         ("sys.exit('words')", 1),
@@ -121,7 +123,7 @@ def test_surroundings_are_those_of_the_interpreter(program, command, options):
 def test_ending_is_that_of_the_program(program, command, ending, status):
     if "ExceptionGroup" in ending and sys.version_info < (3, 11):
         ending = "raise ValueError"
-    here = program(f"import os, signal, sys, time\nprint('start', flush=True)\n{ending}\n")
+    here = program(f"import atexit, os, signal, sys, time\nprint('start', flush=True)\n{ending}\n")
     assert same(command, here).returncode == status
 
 
@@ -164,6 +166,22 @@ TRACEBACKS = {
         1 / 0
     """,
     "hook that exits": """
+        import sys
+        def hook(*details):
+            print(__file__)
+            sys.exit("gone")
+        sys.excepthook = hook
+        raise ValueError
+    """,
+    "hook that looks around": """
+        import atexit, sys
+        def hook(*details):
+            print("hook", "__file__" in globals())
+        sys.excepthook = hook
+        atexit.register(lambda: print("atexit", "__file__" in globals()))
+        raise ValueError
+    """,
+    "hook that shows nothing": """
         import sys
         sys.excepthook = lambda *details: print("gone")
         raise ValueError

@@ -1,8 +1,7 @@
 """The command `holdfast`: finds the subcommand and hands the arguments over.
 
-One file per subcommand. A subcommand module has `SUMMARY`, one line for the overview, and
-`main(arguments)`, which gets what follows its name and returns an exit status. It is imported
-only when it is asked for, so that `holdfast --help` needs no native part.
+One file per subcommand. Its `main(arguments)` gets what follows its name and returns an exit
+status. It is imported only when it is asked for, so that `holdfast --help` needs no native part.
 
 Exit status of the tools: 0 clean, 1 findings, 2 usage, 3 the tool itself failed. A program that
 `holdfast run` started keeps its own.

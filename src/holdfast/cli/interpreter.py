@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 CANNOT_OPEN = 2  # the interpreter's exit status when there is no such script
 
+# What the interpreter does only when it has shown what ended the program.
+_when_shown: list[Callable[[], None]] = []
+
 
 @dataclass(frozen=True)
 class Program:
@@ -94,11 +97,14 @@ def _run_script(path: str, arguments: Sequence[str]) -> None:
     code, loader = _read_script(absolute)
     _set_first_path(os.path.dirname(os.path.realpath(path)))  # noqa: PTH120
     main.__dict__.update(__loader__=loader, __file__=absolute, __cached__=None)
-    try:
-        exec(code, main.__dict__)  # noqa: S102
-    finally:
+
+    def forget_file() -> None:
         main.__dict__.pop("__file__", None)
         main.__dict__.pop("__cached__", None)
+
+    _when_shown.append(forget_file)  # not at sys.exit(), which shows nothing
+    exec(code, main.__dict__)  # noqa: S102
+    forget_file()
 
 
 def _read_script(path: str) -> tuple[types.CodeType, object]:
@@ -178,6 +184,8 @@ def _hide_own_frames(error: BaseException) -> None:
         value.__traceback__ = sys.last_traceback = traceback
         try:
             hook(kind, value, traceback)
+        except SystemExit:
+            raise
         except BaseException as failure:  # noqa: BLE001 - reported as the interpreter reports it
             frames = failure.__traceback__ and failure.__traceback__.tb_next
             failure.__traceback__, failure.__context__ = frames, None
@@ -185,5 +193,7 @@ def _hide_own_frames(error: BaseException) -> None:
             sys.__excepthook__(type(failure), failure, frames)
             print("\nOriginal exception was:", file=sys.stderr)
             sys.__excepthook__(kind, value, traceback)
+        for call in _when_shown:
+            call()
 
     sys.excepthook = show
