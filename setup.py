@@ -2,7 +2,7 @@
 
 Everything else about the package is declared in pyproject.toml. The core is Linux only; on any
 other system, or with HOLDFAST_PURE=1 in the environment, the package installs without it, since
-`holdfast check` works anywhere and the rest says why it does not.
+the package can be imported anywhere, and says why the rest does not work.
 """
 
 from __future__ import annotations

@@ -86,21 +86,28 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("holdfast.errors")
+    if name == "_native":
+        return _native_part()
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    _native_part()
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def _native_part() -> ModuleType:
     try:
-        value = getattr(import_module(home), name)
+        return import_module("holdfast._native")
     except ModuleNotFoundError as error:
         if error.name != "holdfast._native":
             raise
         from holdfast.errors import PlatformError
 
         raise PlatformError(
-            missing="the native part of the package", needed=f"holdfast.{name}"
+            missing="the native part of the package", needed="shared objects"
         ) from error
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

@@ -326,8 +326,7 @@ class PlatformError(HoldfastError, ImportError):
     """This system cannot run Holdfast's native part.
 
     Cause: it is not Linux, the kernel is too old or its system calls are forbidden (seccomp), or
-    the package was installed without its native part. Cure: as the text says. `holdfast check`
-    works all the same.
+    the package was installed without its native part. Cure: as the text says.
 
     Attributes:
         missing: what the system lacks.
@@ -342,8 +341,8 @@ class PlatformError(HoldfastError, ImportError):
         answer = "" if detail is None else f" ({detail})"
         super().__init__(
             f"holdfast's shared objects cannot work here: {missing} is missing{answer}, which is "
-            f"needed for {needed}; use Linux 3.17 or newer on x86-64 or aarch64 with that "
-            "allowed, or only `holdfast check`, which works anywhere"
+            f"needed for {needed}; use Linux 3.17 or newer on x86-64 or aarch64 with that allowed, "
+            "and a C compiler when the package is installed"
         )
 
 

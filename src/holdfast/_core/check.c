@@ -222,6 +222,8 @@ void hf_count(hf_process *p, hf_figures *out) {
     *out = (hf_figures){0};
     hf_i_lock(p);
     if (p->open) {
+        hf_i_tickets_sweep(
+            p, UINT64_MAX); /* what was received is not this process's any more: the figures should say so */
         const hf_header *h = p->header;
         count_blocks(p, out);
         count_slots(p, out);
