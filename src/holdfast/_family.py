@@ -61,12 +61,13 @@ def join(descriptor: int, name: str) -> None:
         name: how this process is called.
     """
     global _not_joined
-    from holdfast import _native
     from holdfast.errors import HoldfastError, LifetimeError
 
-    if _native.is_open():
-        return
     try:
+        from holdfast import _native
+
+        if _native.is_open():
+            return
         if descriptor < 0:
             raise LifetimeError(reason="unreachable")
         _native.join_heap(descriptor)

@@ -58,13 +58,24 @@ def test_a_thread_is_found(impatient):
     thread.join()
 
 
-@pytest.mark.parametrize("folder", ["/dev/shm", None])
-def test_a_file_is_found_and_removed(impatient, folder):
-    descriptor, name = tempfile.mkstemp(dir=folder)
+def test_a_file_is_found_and_removed(impatient):
+    descriptor, name = tempfile.mkstemp()
     os.close(descriptor)
     assert leftovers.remaining(impatient) == [f"left behind: {name}"]
     leftovers.remove(impatient)
     assert not Path(name).exists()
+
+
+def test_a_shared_file_is_found_and_left_alone(impatient):
+    descriptor, name = tempfile.mkstemp(dir="/dev/shm")
+    os.close(descriptor)
+    try:
+        # what is whose cannot be told while the tests run twice on one machine
+        assert f"left behind: {name}" in leftovers.remaining(impatient) or family.other_runs()
+        leftovers.remove(impatient)
+        assert Path(name).exists()
+    finally:
+        Path(name).unlink()
 
 
 def test_a_hang_ends_in_a_failure():
