@@ -170,7 +170,7 @@ void hf_i_card_write(hf_process *p, uint32_t slot);
 int hf_i_need_slot(hf_process *p);
 int hf_i_reap_locked(hf_process *p);
 /* The same, but not more often than every 10 ms, and without estates in their grace. (locked) */
-void hf_i_reap_sometimes(hf_process *p);
+int hf_i_reap_sometimes(hf_process *p);
 
 /* ---- chunks.c -------------------------------------------------------------------------------------------------------------------------- */
 void hf_i_classes_init(hf_process *p);

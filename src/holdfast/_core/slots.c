@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* slots that are taken afresh before the dead are asked for theirs: few enough to stay in the processor's caches */
+#define FRESH_SLOTS (HF_SLOTS / 64u)
 #define REAP_INTERVAL_NS 10000000u /* 10 ms: a liveness question costs 0.7 us a slot */
 
 static uint64_t card_word(uint32_t serial, unsigned state) {
@@ -69,7 +71,13 @@ static int claim_once(hf_process *p, uint32_t parent_serial, uint32_t *slot, uin
     int fd = hf_i_fd(p);
     if (fd < 0)
         return hf_i_fail(p, HF_E_NO_DESCRIPTOR, "the heap's own descriptor (the program closed it)", EBADF, 1, 0);
+    bool reaped = false;
     for (uint32_t s = 0; s < p->header->slots; s++) {
+        /* A slot that was never used costs fresh pages for its row, and page tables to reach them; a dead one has both. */
+        if (!reaped && s >= FRESH_SLOTS && s >= hf_load64_seq_cst(&p->header->slots_top_shared)) {
+            reaped = true;
+            if (hf_i_reap_sometimes(p) > 0) s = 0;
+        }
         /* cards below the top exist; those above may be holes, also when their neighbour on the page is not */
         int result = s < hf_load64_seq_cst(&p->header->slots_top_shared)
                          ? HF_OK
@@ -195,8 +203,8 @@ int hf_i_reap_locked(hf_process *p) {
     return reap(p, true);
 }
 
-void hf_i_reap_sometimes(hf_process *p) {
-    if (hf_now_ns() - p->last_reap_ns >= REAP_INTERVAL_NS) reap(p, false);
+int hf_i_reap_sometimes(hf_process *p) {
+    return hf_now_ns() - p->last_reap_ns >= REAP_INTERVAL_NS ? reap(p, false) : 0;
 }
 
 int hf_reap(hf_process *p) {
