@@ -15,7 +15,9 @@
     X(drop_before_clear)      \
     X(drop_after_clear)       \
     X(scan_announced)         \
+    X(scan_between_rows)      \
     X(scan_read)              \
+    X(scan_before_verdict)    \
     X(scan_half_decided)      \
     X(chunk_claimed)          \
     X(chunk_adopted)          \

@@ -82,6 +82,7 @@ uint64_t hf_i_rows_word(const hf_process *p, uint64_t word, uint64_t enough, con
             if (row == except || !page_exists(row, page)) continue;
             held |= hf_load64_seq_cst(&hf_i_row_words(p, row)[word]);
             if ((held & enough) == enough) return held;
+            HF_POINT(scan_between_rows);
         }
     }
     return held;

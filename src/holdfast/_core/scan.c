@@ -74,6 +74,7 @@ uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
         bool reuse = !(held >> i & 1u);
         uint64_t verdict = reuse ? HF_META_MAKE((next + 1) & HF_INCARNATION_MASK, 0, HF_META_FREE)
                                  : HF_META_MAKE(next, 0, HF_META_LIVE);
+        HF_POINT(scan_before_verdict);
         /* against a veto at this very moment; a failed one leaves LIVE, which is what a veto means */
         if (hf_cas64_seq_cst(&meta[i], &mine, verdict) && reuse) free |= 1ull << i;
         HF_POINT(scan_half_decided);
