@@ -215,7 +215,9 @@ void collect_orphans(void) {
 
 /* ---- points --------------------------------------------------------------------------------------------------------- */
 
-static uint32_t stops_in; /* passes until this process stops; 0: it is armed to die, or not armed */
+static uint32_t stops_in;   /* passes until this process stops; 0: it is armed to die, or not armed */
+static scene_stop later[8]; /* the stops after that one */
+static int later_count;
 
 int point(const char *name) {
     for (int i = 0; i < hf_points_count(); i++)
@@ -233,9 +235,26 @@ void stop_at(int point, uint32_t nth) {
     hf_points_arm(point, nth);
 }
 
+void stops_in_turn(const scene_stop *stops, int count) {
+    later_count = 0;
+    for (int i = 1; i < count; i++) later[later_count++] = stops[i];
+    if (count) stop_at(stops[0].point, stops[0].nth);
+}
+
 void disarm(void) {
     stops_in = 0;
+    later_count = 0;
     hf_points_arm(-1, 0);
+}
+
+static void arm_next(void) {
+    if (later_count == 0) {
+        disarm();
+        return;
+    }
+    stop_at(later[0].point, later[0].nth);
+    later_count--;
+    for (int i = 0; i < later_count; i++) later[i] = later[i + 1];
 }
 
 /* In the place of hf_i_point_reached, by the linker. */
@@ -246,7 +265,7 @@ void __wrap_hf_i_point_reached(void) {
     if (stops_in == 0) {
         __real_hf_i_point_reached();
     } else if (--stops_in == 0) {
-        disarm();
+        arm_next();
         hf_store64_seq_cst(&scene->stopped, (uint64_t)getpid());
         raise(SIGSTOP);
     }
@@ -261,6 +280,15 @@ static char state_of(pid_t pid) {
     if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1) state = 0;
     fclose(stat);
     return state;
+}
+
+bool stands_still(pid_t pid) {
+    return state_of(pid) == 'T';
+}
+
+bool is_zombie(pid_t pid) {
+    char state = state_of(pid);
+    return state == 'Z' || state == 0;
 }
 
 pid_t stopped(pid_t pid, int *status) {

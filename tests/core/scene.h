@@ -86,10 +86,18 @@ void murder(pid_t pid); /* SIGKILL, and waits until it is gone */
 void collect_orphans(void);
 
 /* ---- points --------------------------------------------------------------------------------------------------------- */
+typedef struct {
+    int point;
+    uint32_t nth;
+} scene_stop;
 int point(const char *name); /* its number; there must be one */
 void die_at(int point, uint32_t nth);
 void stop_at(int point, uint32_t nth);
 void disarm(void);
+/* One stop after the other; nth counts from the stop before. */
+void stops_in_turn(const scene_stop *stops, int count);
+bool stands_still(pid_t pid); /* stopped, and not about to */
+bool is_zombie(pid_t pid);
 /* Waits until the child, or one of its children that inherited the order, stops at the point: that one's pid. 0: the
  * child has ended, its status is in *status. */
 pid_t stopped(pid_t pid, int *status);
