@@ -195,6 +195,7 @@ static bool scan_large(hf_process *p, uint64_t granule, uint64_t m) {
         uint64_t k = HF_META_INCARNATION(m), expected = m;
         uint64_t verdict = held ? HF_META_MAKE(k, 0, HF_META_LIVE)
                                 : HF_META_MAKE((k + 1) & HF_INCARNATION_MASK, p->slot, HF_META_FREE);
+        HF_POINT(large_before_verdict);
         if (hf_cas64_seq_cst(meta, &expected, verdict)) return !held;
         /* Only our own announcement with RESCAN on it is taken up again. Anything else is a veto (who attached will drop
          * it some day), or an announcement of another process or a later incarnation, which came after our drop. */
@@ -206,6 +207,7 @@ void hf_i_large_dropped(hf_process *p, uint64_t granule) {
     hf_a64 *meta = &p->meta[granule];
     uint64_t chunk = granule / HF_CHUNK_GRANULES;
     if (!p->serial) return; /* no slot, so no tag; what this process knows is pinned anyway */
+    HF_POINT(large_before_look);
     for (;;) {
         /* The meta word first, then the entry: since this process let go, the run may have been given back and its first
          * granule be somebody's small block. An incarnation never comes back, so a compare-and-swap from this m that

@@ -25,7 +25,9 @@
     X(large_claim_half)       \
     X(large_before_head)      \
     X(large_after_head)       \
+    X(large_before_look)      \
     X(large_announced)        \
+    X(large_before_verdict)   \
     X(large_decided)          \
     X(large_return_half)      \
     X(large_return_headless)  \
