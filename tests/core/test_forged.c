@@ -212,6 +212,10 @@ static void test_a_pickle_is_stale_once_everybody_has_dropped_the_block(void) {
         drop(&third);
         drop(&second);
         stale(&message, UINT64_MAX); /* nobody holds it, though nobody has looked yet */
+        held next = make(sizes[s]);
+        if (sizes[s] == LARGE) CHECK(overlap(&next, &block)); /* kept for the next of its size */
+        stale(&message, UINT64_MAX);
+        drop(&next);
         CHECK(fill(NULL, 0, &block));
         stale(&message, UINT64_MAX); /* given away and given back */
         held whole = make(SMALL_HEAP);

@@ -21,7 +21,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +122,16 @@ static int some_held(int m) {
     return -1;
 }
 
+/* Some letter, or NULL. */
+static letter *some_letter(void) {
+    int start = (int)(next_byte() % LETTERS);
+    for (int i = 0; i < LETTERS; i++) {
+        letter *l = &game.letters[(start + i) % LETTERS];
+        if (l->object >= 0) return l;
+    }
+    return NULL;
+}
+
 /* ---- operations: each true if it did something --------------------------------------------------------------------------- */
 
 static bool op_alloc(void) {
@@ -158,10 +167,12 @@ static bool op_drop(void) {
     int at = p ? some_held(m) : -1;
     if (at < 0) return false;
     object *o = &game.objects[at];
-    CHECK(hf_holds(p, o->ref.block)); /* I1 */
-    intact(p, o);
-    o->holders[m]--;
-    hf_drop(p, o->ref.block);
+    CHECK(hf_holds(p, o->ref.block));                                    /* I1 */
+    for (uint32_t n = next_byte() % 4 ? o->holders[m] : 1; n > 0; n--) { /* mostly all: what is free is reused */
+        intact(p, o);
+        o->holders[m]--;
+        hf_drop(p, o->ref.block);
+    }
     return true;
 }
 
@@ -202,8 +213,8 @@ static void received(hf_process *p, int m, letter *l, const hf_ref *ref) {
 static bool op_attach(void) {
     int m;
     hf_process *p = some_member(&m);
-    letter *l = &game.letters[next_byte() % LETTERS];
-    if (!p || l->object < 0) return false;
+    letter *l = some_letter();
+    if (!p || !l) return false;
     hf_ref ref;
     bool must = must_be_there(l->object);
     int result = hf_attach(p, &l->wire, &ref);
@@ -216,8 +227,8 @@ static bool op_attach(void) {
 static bool op_attach_changed(void) {
     int m;
     hf_process *p = some_member(&m);
-    letter *l = &game.letters[next_byte() % LETTERS];
-    if (!p || l->object < 0) return false;
+    letter *l = some_letter();
+    if (!p || !l) return false;
     hf_wire wire = l->wire;
     unsigned at = next_byte() % sizeof wire;
     ((uint8_t *)&wire)[at] ^= (uint8_t)next_byte();
@@ -234,10 +245,10 @@ static bool op_attach_changed(void) {
     return true;
 }
 
-static _Noreturn void heir_lives(hf_process *p, int h, int orders) {
+static _Noreturn void heir_lives(hf_process *p, int h, const int orders[2]) {
     char order;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (read(orders, &order, 1) != 1) _exit(1);
+    close(orders[1]); /* when the driver dies, the pipe ends, and so do its heirs, the youngest first */
+    if (read(orders[0], &order, 1) != 1) _exit(1);
     for (int i = 0; i < OBJECTS; i++)
         if (game.objects[i].heirs[h]) intact(p, &game.objects[i]);
     sound(p);
@@ -252,9 +263,13 @@ static bool op_fork(void) {
     CHECK_IS(pipe(ends), 0);
     for (int i = 0; i < OBJECTS; i++) game.objects[i].heirs[h] = game.objects[i].bytes && game.objects[i].holders[m];
     CHECK_IS(hf_watch_forks(p), HF_OK);
+    for (int i = 0; i < MEMBERS;
+         i++) /* a fork copies one process, so the other members must not live on in this child */
+        if (game.members[i] && game.members[i] != p) hf_os_lifeline_keep(&game.members[i]->lifeline);
+    hf_os_lifeline_keep(&game.keeper->lifeline);
     pid_t pid = fork();
     CHECK(pid >= 0);
-    if (pid == 0) heir_lives(p, h, ends[0]);
+    if (pid == 0) heir_lives(p, h, ends);
     hf_i_forks_forget(p);
     close(ends[0]);
     game.heirs[h] = pid;
