@@ -111,6 +111,7 @@ cdef extern from "_core/holdfast.h" nogil:
     void hf_set_name(hf_process *p, const char *utf8)
     void hf_set_grace(hf_process *p, uint64_t ns)
     int hf_watch_forks(hf_process *p)
+    bint hf_fork_was_pinned(const hf_process *p)
 
     const unsigned HF_RAW
     int hf_alloc(hf_process *p, uint64_t size, unsigned flags, hf_ref *out)

@@ -20,18 +20,30 @@ import sys
 TYPE_CHECKING = False  # see __init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from types import ModuleType
 
+    from holdfast._arrivals import Undo
     from holdfast.errors import HoldfastError
+
+# An environment variable by which a forkserver finds the heap: see _forkserver.py.
+INVITATION = "HOLDFAST_FAMILY"
+# How a heap's memory file is called, before the family's name.
+_FILE = "/memfd:holdfast-"
 
 # multiprocessing, and what grew out of copies of it.
 PACKAGES = ("multiprocessing", "multiprocess", "billiard")
 _MAIN = "MainProcess"
 
+# What that variable said: the family's name, a process of it, and the heap's descriptor there.
+_invited_by = os.environ.pop(INVITATION, "").split(":")
+if len(_invited_by) != 3:
+    _invited_by = ["", "", ""]
+
 # Why this process, which was started as a child of a family, could not join it.
 _not_joined: HoldfastError | None = None
-_named_after_fork: set[str] = set()
-_pinned_before_fork = 0
+# Whether a fork finds all done that is Python's to do. It is one look then, for what the parent
+# touches after a fork the kernel copies, page by page.
+_ready_to_fork = False
 
 
 def open() -> None:  # noqa: A001 - _family.open() reads best, and this module opens no files
@@ -47,8 +59,19 @@ def open() -> None:  # noqa: A001 - _family.open() reads best, and this module o
         return
     if _not_joined is not None:
         raise _not_joined
-    _native.open_heap()
-    _settle(process_name())
+    token, pid, descriptor = _invited_by
+    if not (token and _join_through(f"/proc/{pid}/fd/{descriptor}", token)):
+        _native.open_heap()
+        _settle(process_name())
+
+
+def invitation() -> str:
+    """The way to this process's heap, for INVITATION; empty if there can be none."""
+    _open_if_possible()
+    native = sys.modules.get("holdfast._native")
+    if native is None or not native.is_open():
+        return ""
+    return f"{native.family().hex()}:{os.getpid()}:{native.heap_fd()}"
 
 
 def join(descriptor: int, name: str) -> None:
@@ -66,11 +89,10 @@ def join(descriptor: int, name: str) -> None:
     try:
         from holdfast import _native
 
-        if _native.is_open():
-            return
-        if descriptor < 0:
-            raise LifetimeError(reason="unreachable")
-        _native.join_heap(descriptor)
+        if not _native.is_open():  # as it is in a child of a forkserver that has joined
+            if descriptor < 0:
+                raise LifetimeError(reason="unreachable")
+            _native.join_heap(descriptor)
     except HoldfastError as error:
         _not_joined = error
     else:
@@ -94,39 +116,48 @@ def join_sender(token: bytes, pid: int, descriptor: int) -> None:
         return
     if _not_joined is not None:
         raise _not_joined
-    wanted = f"/memfd:holdfast-{token.hex()}"
     for path in _likely_descriptors(pid, descriptor):
-        # It may be closed by now, its process may have ended, or be somebody else's.
-        try:
-            if not str(path.readlink()).startswith(wanted):
-                continue
-            found = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            _native.join_heap(found)
-        finally:
-            os.close(found)
-        _settle(process_name())
-        return
+        if _join_through(path, token.hex()):
+            return
     from holdfast.errors import LifetimeError
 
-    raise LifetimeError(reason="unreachable", found=f"no living process has {wanted} open")
+    raise LifetimeError(
+        reason="unreachable", found=f"no living process has {_FILE}{token.hex()} open"
+    )
 
 
-def _likely_descriptors(pid: int, descriptor: int) -> Iterator[Path]:
+def _join_through(path: str, token: str) -> bool:
+    """Join the heap behind a descriptor in /proc, if it is that of the family."""
+    from holdfast import _native
+
+    # It may be closed by now, its process may have ended, or be somebody else's.
+    try:
+        if not os.readlink(path).startswith(_FILE + token):  # noqa: PTH115 - pathlib loads slowly
+            return False
+        found = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        _native.join_heap(found)
+    finally:
+        os.close(found)
+    _settle(process_name())
+    return True
+
+
+def _likely_descriptors(pid: int, descriptor: int) -> Iterator[str]:
     """Paths of descriptors that may be the heap's: the sender's first, then everybody's."""
-    from pathlib import Path  # here, as it costs more to import than the rest of this module
+    yield f"/proc/{pid}/fd/{descriptor}"
+    for process in os.listdir("/proc"):  # noqa: PTH208 - pathlib loads slowly
+        if process.isdigit():
+            folder = f"/proc/{process}/fd"
+            yield from (f"{folder}/{number}" for number in _entries(folder))
 
-    yield Path(f"/proc/{pid}/fd/{descriptor}")
-    for process in Path("/proc").glob("[0-9]*"):
-        yield from _entries(process / "fd")
 
-
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: str) -> list[str]:
     """What is in a folder; nothing if it is gone, or not ours to look at."""
     try:
-        return list(folder.iterdir())
+        return os.listdir(folder)  # noqa: PTH208 - pathlib loads slowly
     except OSError:
         return []
 
@@ -168,58 +199,43 @@ def watch() -> None:
     from holdfast import _spawn
 
     _spawn.watch()
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
+    os.register_at_fork(before=_before_fork)
 
 
 def _settle(name: str) -> None:
     """What a process does once it has a heap."""
+    global _ready_to_fork
     from holdfast import _native
 
     _native.set_name(name)
-    _name_forked_children()
+    if not _ready_to_fork:
+        os.register_at_fork(after_in_parent=_native.after_fork)
+        _ready_to_fork = True
 
 
 def _before_fork() -> None:
     """Open the heap while parent and child are still one, so that they share it."""
-    global _pinned_before_fork
+    if not _ready_to_fork:
+        _open_if_possible()
+
+
+def _open_if_possible() -> None:
+    """If there can be no heap, whoever needs one is told so then."""
     from holdfast.errors import HoldfastError
 
     try:
-        from holdfast import _native
-
         open()
     except (HoldfastError, ImportError):
-        # There can be no heap: whoever needs one is told so then.
         return
-    _name_forked_children()
-    _pinned_before_fork = _native.forks_pinned()
 
 
-def _after_fork() -> None:
-    _native = sys.modules.get("holdfast._native")
-    if _native is not None and _native.forks_pinned() != _pinned_before_fork:
-        import warnings
-
-        warnings.warn(
-            "a forked child got no slot in the heap (out of slots, descriptors or memory), so "
-            "what it inherited is pinned: that memory is never reused; "
-            "see forks_pinned in holdfast.statistics()",
-            ResourceWarning,
-            stacklevel=2,
-        )
-
-
-def _name_forked_children() -> None:
-    """Let the children that multiprocessing forks tell their names, from now on."""
-    for package in PACKAGES:
-        module = sys.modules.get(f"{package}.util")
-        register = getattr(module, "register_after_fork", None)
-        if register is not None and package not in _named_after_fork:
-            _named_after_fork.add(package)
-            register(_tell_name, _tell_name)
+def name_children(module: ModuleType) -> list[Undo]:
+    """Let the children that a `multiprocessing.util` forks tell their names."""
+    module.register_after_fork(_tell_name, _tell_name)
+    return []
 
 
 def _tell_name(_: object) -> None:
-    from holdfast import _native
-
-    _native.set_name(process_name())
+    native = sys.modules.get("holdfast._native")
+    if native is not None:
+        native.set_name(process_name())

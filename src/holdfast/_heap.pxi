@@ -163,6 +163,22 @@ def set_name(str name not None):
         hf_set_name(P, encoded)
 
 
+def after_fork():
+    """In the parent after a fork: warns if what the child inherited had to be pinned.
+
+    In C, and with nothing else to do: every page that a parent writes after a fork is copied, and
+    Python code writes the reference counts of all that it touches.
+    """
+    if hf_fork_was_pinned(P):
+        import warnings
+        warnings.warn(
+            "a forked child got no slot in the heap (out of slots, descriptors or memory), so "
+            "what it inherited is pinned: that memory is never reused; "
+            "see forks_pinned in holdfast.statistics()",
+            ResourceWarning,
+        )
+
+
 def forks_pinned():
     """How many forks of the family got no slot, so that what they inherited is never reused."""
     if BASE is NULL:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from holdfast import _family
+from holdfast import _family, _forkserver
 from holdfast._arrivals import Arrivals
 
 TYPE_CHECKING = False  # see __init__.py
@@ -132,7 +132,9 @@ def prepare_children(module: ModuleType) -> None:
 
 def watch() -> None:
     """Prepare those modules that are loaded, and the others when they get loaded."""
-    Arrivals(dict.fromkeys(MODULES, _prepared)).start()
+    forking = {f"{package}.util": _family.name_children for package in _family.PACKAGES}
+    serving = dict.fromkeys(_forkserver.MODULES, _forkserver.invite)
+    Arrivals({**dict.fromkeys(MODULES, _prepared), **forking, **serving}).start()
 
 
 def _prepared(module: ModuleType) -> list[Undo]:

@@ -28,6 +28,8 @@ static void prepare(void) {
     p->child_serial = 0;
     if (p->open && p->serial) { /* without a slot, all that this process can reach is pinned already */
         hf_error error = p->error;
+        if (!p->lifeline_kept) hf_os_lifeline_keep(&p->lifeline);
+        p->lifeline_kept = true;
         int result = hf_i_slot_claim(p, p->serial, &p->child_slot, &p->child_serial, &p->child_lifeline);
         if (result == HF_OK) {
             HF_POINT(fork_lifeline);
@@ -70,7 +72,7 @@ static void in_child(void) {
         p->serial = p->child_serial;
         p->slot = p->child_slot;
         p->row = p->serial ? hf_i_row(p, p->slot) : NULL;
-        hf_os_lifeline_keep(&p->lifeline);
+        p->lifeline_kept = false; /* most children never fork, and the kernel takes 8 us for it */
         if (p->serial)
             hf_i_card_write(p, p->slot);
         else
@@ -94,6 +96,10 @@ int hf_watch_forks(hf_process *p) {
     registered = true;
     watched = p;
     return HF_OK;
+}
+
+bool hf_fork_was_pinned(const hf_process *p) {
+    return p->open && p->serial && !p->child_serial;
 }
 
 void hf_i_forks_forget(const hf_process *p) {

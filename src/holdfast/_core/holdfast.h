@@ -100,6 +100,8 @@ void hf_set_name(hf_process *p, const char *utf8);
 void hf_set_grace(hf_process *p, uint64_t ns); /* for the family */
 /* Registers the fork handlers for p (once; pthread_atfork cannot be undone). */
 int hf_watch_forks(hf_process *p);
+/* In the parent after a fork: what the child inherited had to be pinned. */
+bool hf_fork_was_pinned(const hf_process *p);
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
 #define HF_RAW 1u /* contents arbitrary instead of zero */

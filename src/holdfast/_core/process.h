@@ -71,6 +71,7 @@ struct hf_process {
     uint32_t slot, serial;
     hf_a64 *row; /* summary of the own row, or NULL */
     hf_os_lifeline lifeline;
+    bool lifeline_kept; /* from children: seen to before the first fork */
     char name[32];
     hf_error error;
     /* between prepare and the fork: the slot made for the child */

@@ -114,7 +114,6 @@ int hf_i_need_slot(hf_process *p) {
         p->serial = 0;
         return result;
     }
-    hf_os_lifeline_keep(&p->lifeline);
     p->row = hf_i_row(p, p->slot);
     return HF_OK;
 }
