@@ -23,6 +23,7 @@ LAYER = {
     "findings": "findings",
     "_core": "core",
     "_family": "border",
+    "_forkserver": "border",
     "_arrivals": "border",
     "_ndarray": "objects",
     "_ports": "objects",
