@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -174,6 +175,61 @@ def see_that_all_are(values, number):
     mine = [Value("i", -number) for _ in range(50)]
     assert all(value.load() == number for value in values)
     assert all(value.load() == -number for value in mine)
+
+
+def test_a_forkserver_that_has_loaded_the_program_is_of_the_family(tmp_path):
+    """As it is by default from Python 3.14 on: the main module is loaded there, too."""
+    (tmp_path / "premade.py").write_text("from holdfast import Value\nshared = Value('i', 7)\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        path_line()
+        + textwrap.dedent("""
+            import multiprocessing, os, pickle
+            from holdfast import Value, _native
+
+            def child(value, queue):
+                import premade
+                queue.put((value.add(1), premade.shared, _native.family(), dict(os.environ)))
+
+            if __name__ == "__main__":
+                multiprocessing.set_forkserver_preload(["premade"])
+                context = multiprocessing.get_context("forkserver")
+                value, queue = Value("i", 5), context.Queue()
+                for _ in range(2):
+                    process = context.Process(target=child, args=(value, queue))
+                    process.start()
+                    before, shared, token, environment = queue.get()
+                    process.join()
+                    print(before, shared.value, token == _native.family(), process.exitcode)
+                    assert not [name for name in environment if "HOLDFAST_FAMILY" in name]
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=children.PATIENCE,
+        check=False, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["5 7 True 0", "6 7 True 0"]
+
+
+def test_forks_made_by_c_libraries_count():
+    libc = ctypes.PyDLL(None)
+    values = [Value("i", number) for number in range(100)]
+    done, tell = os.pipe()
+    goes_on, go_on = os.pipe()
+    pid = libc.fork()
+    if pid == 0:
+        os.read(goes_on, 1)
+        os.write(tell, bytes(value.load() for value in values))
+        os._exit(0)
+    del values
+    others = [Value("i", 255) for _ in range(3000)]
+    os.write(go_on, b"!")
+    assert os.read(done, 200) == bytes(range(100))
+    assert os.waitpid(pid, 0)[1] == 0
+    for descriptor in (done, tell, goes_on, go_on):
+        os.close(descriptor)
+    assert all(other.load() == 255 for other in others)
 
 
 def test_forks_within_forks_keep_everything():
