@@ -237,6 +237,7 @@ static bool op_attach_changed(void) {
     int result = hf_attach(p, &wire, &ref);
     CHECK(result == HF_OK || result == HF_E_STALE || result == HF_E_FORGED || result == HF_E_FOREIGN);
     if (result != HF_OK) return true;
+    CHECK(memcmp(&wire, &l->wire, offsetof(hf_wire, block)) == 0); /* magic, size, family */
     hf_drop(p, ref.block);
     for (int i = 0; i < LETTERS; i++) { /* it may have named the ticket of any letter of that block */
         letter *other = &game.letters[i];
@@ -440,6 +441,7 @@ static void end(void) {
     CHECK_IS(f.slots_dead + f.slots_estate, 0);
     CHECK_IS(f.tickets_outstanding, f.forks_pinned ? f.tickets_outstanding : 0);
     CHECK_IS(f.blocks, f.forks_pinned ? f.blocks : 0);
+    CHECK_IS(f.chunks_in_use, f.forks_pinned ? f.chunks_in_use : 0);
     hf_process_delete(game.keeper);
 }
 
