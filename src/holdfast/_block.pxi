@@ -89,6 +89,10 @@ cdef inline int must_be_made(const void *at) except -1:
     return 0
 
 
+# The stride of bytes.
+cdef Py_ssize_t ONE = 1
+
+
 @cython.final
 @cython.no_gc
 @cython.freelist(32)
@@ -151,7 +155,13 @@ cdef class Block:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         must_be_made(self.at)
-        PyBuffer_FillInfo(buffer, self, self.at, self.size_, 0, flags)
+        fill_buffer(buffer, flags, self.at, c"B", self.size_, 1)
+        # SAFETY: neither changes as long as the object lives, and the buffer keeps it.
+        if flags & PyBUF_ND:
+            buffer.shape = &self.size_
+        if flags & PyBUF_STRIDES == PyBUF_STRIDES:
+            buffer.strides = &ONE
+        buffer.obj = self
 
     def __reduce__(self):
         must_be_made(self.at)

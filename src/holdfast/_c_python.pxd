@@ -71,9 +71,5 @@ cdef extern from "Python.h":
     int METH_KEYWORDS
     object PyCFunction_NewEx(PyMethodDef *definition, PyObject *self, PyObject *module)
 
-    int PyBuffer_FillInfo(
-        Py_buffer *view, object exporter, void *buf, Py_ssize_t len, int readonly, int flags
-    ) except -1
-
     # pthread_self, in one instruction after the first call
     unsigned long PyThread_get_thread_ident() noexcept nogil

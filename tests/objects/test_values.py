@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 import holdfast
-from holdfast import Lock, RawValue, RLock, Value
+from holdfast import Lock, RawValue, RLock, Value, _native
 from tests.objects import children
 
 SIGNED = {"b": 8, "h": 16, "i": 32, "l": 64, "q": 64}
@@ -450,3 +450,21 @@ def test_they_are_made_by_their_functions_only():
 
 def test_generic_aliases_can_be_written():
     assert str(type(Value("i"))[int]).endswith("Cell[int]")
+
+
+def test_buffers_leave_no_references_behind():
+    things = [
+        Value("i"),
+        RawValue("i"),
+        holdfast.Array("i", 3),
+        holdfast.RawArray("i", 3),
+        _native.Block(9),
+    ]
+    before = sys.getrefcount(None), [sys.getrefcount(thing) for thing in things]
+    for _ in range(1000):
+        for thing in things:
+            memoryview(thing).release()
+    del thing
+    after = sys.getrefcount(None), [sys.getrefcount(thing) for thing in things]
+    assert abs(after[0] - before[0]) < 100
+    assert after[1] == before[1]
