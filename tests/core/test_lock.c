@@ -1,6 +1,7 @@
 /* Locks among the living: who gets in, who may let go, who is woken, what the word says. Deaths: test_lock_death.c. */
 #include "lock_family.h"
 #include "pair.h"
+#include "process.h"
 
 enum { WORKERS = 4, ROUNDS = 20000 };
 
@@ -422,6 +423,8 @@ static void test_a_child_without_a_slot_locks_when_it_gets_one(void) {
     do {
         members[count] = hf_process_new();
     } while (hf_join(members[count++], hf_descriptor(me)) == HF_OK);
+    /* nobody watches the forks of these, so the child would keep them alive */
+    for (uint32_t i = 0; i < count; i++) hf_os_lifeline_keep(&members[i]->lifeline);
     pid_t pid = child();
     if (pid == 0) {
         hf_waiting waiting = HF_WAITING;
