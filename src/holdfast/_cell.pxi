@@ -88,7 +88,7 @@ cdef class Cell:
 
     def load(self):
         """Read the value, whoever has the lock. Sequentially consistent."""
-        return box(SCALAR_OF[self.code], hf_scalar_load_seq_cst(SCALAR_OF[self.code], self.at))
+        return load(self.code, self.at)
 
     def store(self, value):
         """Write the value, whoever has the lock. Sequentially consistent.

@@ -47,7 +47,7 @@ cdef class RawCell:
         Raises:
             TypeError, OverflowError: what is assigned does not fit; nothing was changed.
         """
-        return box(SCALAR_OF[self.code], hf_scalar_load_seq_cst(SCALAR_OF[self.code], self.at))
+        return load(self.code, self.at)
 
     @value.setter
     def value(self, value):
@@ -65,7 +65,7 @@ cdef class RawCell:
 
     def load(self):
         """Read the value. Sequentially consistent."""
-        return box(SCALAR_OF[self.code], hf_scalar_load_seq_cst(SCALAR_OF[self.code], self.at))
+        return load(self.code, self.at)
 
     def store(self, value):
         """Write the value. Sequentially consistent.

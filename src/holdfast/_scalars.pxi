@@ -114,11 +114,15 @@ cdef inline object box(unsigned scalar, uint64_t bits):
     """The Python value of bits."""
     if scalar == HF_I32:
         return PyLong_FromLong(<int32_t> bits)
-    elif scalar == HF_I64:
+    if scalar == HF_I64:
         return PyLong_FromLongLong(<int64_t> bits)
-    elif scalar == HF_F64:
+    if scalar == HF_F64:
         return PyFloat_FromDouble(hf_double_of(bits))
-    elif scalar == HF_U32:
+    return box_rarer(scalar, bits)
+
+
+cdef object box_rarer(unsigned scalar, uint64_t bits):
+    if scalar == HF_U32:
         return PyLong_FromUnsignedLong(<uint32_t> bits)
     elif scalar == HF_U64:
         return PyLong_FromUnsignedLongLong(bits)
@@ -137,6 +141,16 @@ cdef inline object box(unsigned scalar, uint64_t bits):
         return PyFloat_FromDouble(hf_float_of(bits))
     else:
         return box_text(scalar, bits)
+
+
+cdef inline object load(uint8_t code, const void *at):
+    """The Python value of a scalar in memory. For the commonest, one decision and not two."""
+    cdef unsigned scalar = SCALAR_OF[code]
+    if scalar == HF_I32:
+        return PyLong_FromLong(<int32_t> hf_scalar_load_seq_cst(HF_I32, at))
+    if scalar == HF_I64:
+        return PyLong_FromLongLong(<int64_t> hf_scalar_load_seq_cst(HF_I64, at))
+    return box(scalar, hf_scalar_load_seq_cst(scalar, at))
 
 
 cdef object box_text(unsigned scalar, uint64_t bits):
@@ -262,6 +276,19 @@ cdef int unbox_other(uint8_t code, object value, uint64_t *bits) except -1:
 
 cdef inline object fetch(uint8_t code, hf_scalar_op op, void *at, object operand):
     """A read-modify-write; returns what was there before."""
+    cdef unsigned scalar = SCALAR_OF[code]
+    cdef long long number
+    if hf_border_small_int(operand, &number):
+        if scalar == HF_I32:
+            return PyLong_FromLong(
+                <int32_t> hf_scalar_fetch_seq_cst(HF_I32, op, at, <uint32_t> number))
+        if scalar == HF_I64:
+            return PyLong_FromLongLong(
+                <int64_t> hf_scalar_fetch_seq_cst(HF_I64, op, at, <uint64_t> number))
+    return fetch_any(code, op, at, operand)
+
+
+cdef object fetch_any(uint8_t code, hf_scalar_op op, void *at, object operand):
     cdef unsigned scalar = SCALAR_OF[code]
     cdef uint64_t bits
     if HF_SCALAR_CLASS(scalar) > HF_SCALAR_UNSIGNED:
