@@ -1,7 +1,7 @@
 """The table as a picture: a dot for each contestant, on a logarithmic scale of time.
 
-SVG by hand, so that nothing is needed to draw it. Text and lines have colours of their own on dark
-backgrounds (`prefers-color-scheme`), and dots are readable on both.
+SVG by hand, so that nothing is needed to draw it. It has paper of its own, light or dark as the
+reader's other pages are (`prefers-color-scheme`), light where that is not known.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ STANDARD = {"mp.Value", "locked mp.Value", "mp.Array", "mp.Lock", "SharedMemory"
 BARE = {"atomicshm", "atomicshm view", "np.empty", "mp.RawValue"}
 SERIES = {
     "ours": "holdfast",
-    "standard": "multiprocessing (Value, Array, Lock, SharedMemory)",
-    "bare": "no lock and no lifetime (RawValue, atomicshm), or private (np.empty)",
+    "standard": "multiprocessing",
+    "bare": "without lock or lifetime: RawValue, atomicshm; or private: np.empty",
 }
-WIDTH, LEFT, RIGHT = 880, 232, 196
+WIDTH, LEFT, RIGHT = 900, 248, 196
 TOP, STEP, BOTTOM = 78, 27, 52
 STYLE = """
 text { font: 13px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
+.paper { fill: #ffffff; stroke: #d1d9e0 }
 .title { font-weight: 600; font-size: 15px }
 .small { font-size: 11.5px; fill: #59636e }
 .grid { stroke: #d1d9e0; stroke-width: 1 }
 .span { stroke: #c3ccd5; stroke-width: 2 }
 .ours { fill: #0b8a5b } .standard { fill: #d1642f } .bare { fill: #7d8590 }
 @media (prefers-color-scheme: dark) {
+  .paper { fill: #0d1117; stroke: #30363d }
   text { fill: #e6edf3 } .small { fill: #9198a1 }
   .grid { stroke: #30363d } .span { stroke: #424a53 }
   .ours { fill: #2fbf87 } .standard { fill: #f0883e } .bare { fill: #9198a1 }
@@ -73,8 +75,10 @@ def draw(results: list[Result], about: dict[str, Any]) -> str:
         ' aria-labelledby="t">',
         '<title id="t">Time for one operation with Holdfast and with its peers</title>',
         f"<style>{STYLE}</style>",
+        f'<rect class="paper" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>',
         _text(16, 24, "Time for one operation; less is better", "title"),
         *_legend(),
+        _text(WIDTH - RIGHT + 18, 47, "holdfast, and how much faster", "small"),
         *_grid(low, high, place, bottom),
     ]
     for number, (operation, dots) in enumerate(found.items()):
@@ -114,7 +118,7 @@ def _legend() -> Iterator[str]:
     for series, words in SERIES.items():
         yield f'<circle class="{series}" cx="{x + 5:.0f}" cy="43" r="5"/>'
         yield _text(x + 16, 47, words, "small")
-        x += 34 + 5.6 * len(words)
+        x += 44 + 6.1 * len(words)
 
 
 def _grid(low: int, high: int, place: Any, bottom: float) -> Iterator[str]:
