@@ -8,13 +8,13 @@ programs need neither ctypes nor NumPy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from holdfast import _native
 
+TYPE_CHECKING = False  # see __init__.py
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from holdfast.statistics import LockStatistics
 
