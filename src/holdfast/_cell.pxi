@@ -169,14 +169,6 @@ cdef class Cell:
         """Release the lock; as `get_lock().release`."""
         rlock_release(&(<hf_pair *> self.at).lock)
 
-    def __enter__(self):
-        rlock_acquire(&(<hf_pair *> self.at).lock)
-        return True
-
-    @cython.always_allow_keywords(True)
-    def __exit__(self, kind=None, value=None, traceback=None):
-        rlock_release(&(<hf_pair *> self.at).lock)
-
     @property
     def typecode(self):
         """The letter that names its type, as in `array` and `multiprocessing`."""
@@ -265,5 +257,15 @@ def attach_cell(code, wire):
     return self
 
 
+cdef object cell_enter(PyObject *object):
+    rlock_acquire(&(<hf_pair *> (<Cell> object).at).lock)
+    return True
+
+
+cdef object cell_exit(PyObject *object):
+    rlock_release(&(<hf_pair *> (<Cell> object).at).lock)
+
+
 seal(Cell)
+hf_border_manage(Cell, cell_enter, cell_exit)
 attach_cell.__module__ = "holdfast.cells"

@@ -90,21 +90,6 @@ cdef class Lock:
         if status != HF_LOCK_ACQUIRED:
             refuse_release(self.lock, status, False)
 
-    def __enter__(self):
-        must_be_made(self.lock)
-        if not hf_lock_grab(P, self.lock):
-            take_slowly(self.lock, 0, True, None)
-        self.thread = PyThread_get_thread_ident()
-        return True
-
-    @cython.always_allow_keywords(True)
-    def __exit__(self, kind=None, value=None, traceback=None):
-        cdef hf_lock_status status
-        must_be_made(self.lock)
-        status = hf_lock_release(self.lock)
-        if status != HF_LOCK_ACQUIRED:
-            refuse_release(self.lock, status, False)
-
     def recover(self):
         """Get into a lock whose owner died, and mark it sound.
 
@@ -164,4 +149,23 @@ def attach_lock(wire):
     return self
 
 
+cdef object lock_enter(PyObject *object):
+    cdef Lock self = <Lock> object
+    must_be_made(self.lock)
+    if not hf_lock_grab(P, self.lock):
+        take_slowly(self.lock, 0, True, None)
+    self.thread = PyThread_get_thread_ident()
+    return True
+
+
+cdef object lock_exit(PyObject *object):
+    cdef Lock self = <Lock> object
+    cdef hf_lock_status status
+    must_be_made(self.lock)
+    status = hf_lock_release(self.lock)
+    if status != HF_LOCK_ACQUIRED:
+        refuse_release(self.lock, status, False)
+
+
+hf_border_manage(Lock, lock_enter, lock_exit)
 attach_lock.__module__ = "holdfast.locks"

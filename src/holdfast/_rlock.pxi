@@ -78,16 +78,6 @@ cdef class RLock:
         must_be_made(self.lock)
         rlock_release(self.lock)
 
-    def __enter__(self):
-        must_be_made(self.lock)
-        rlock_acquire(self.lock)
-        return True
-
-    @cython.always_allow_keywords(True)
-    def __exit__(self, kind=None, value=None, traceback=None):
-        must_be_made(self.lock)
-        rlock_release(self.lock)
-
     def recover(self):
         """Get into a lock whose owner died, and mark it sound; it is held once then.
 
@@ -178,4 +168,18 @@ def attach_rlock(wire):
     return self
 
 
+cdef object rlock_enter(PyObject *object):
+    cdef RLock self = <RLock> object
+    must_be_made(self.lock)
+    rlock_acquire(self.lock)
+    return True
+
+
+cdef object rlock_exit(PyObject *object):
+    cdef RLock self = <RLock> object
+    must_be_made(self.lock)
+    rlock_release(self.lock)
+
+
+hf_border_manage(RLock, rlock_enter, rlock_exit)
 attach_rlock.__module__ = "holdfast.locks"

@@ -57,13 +57,6 @@ cdef class SemLock:
         """Release the semaphore/lock."""
         semlock_release(self)
 
-    def __enter__(self):
-        return semlock_acquire(self, True, None)
-
-    @cython.always_allow_keywords(True)
-    def __exit__(self, kind=None, value=None, traceback=None):
-        semlock_release(self)
-
     def _count(self):
         """How often it was acquired through this object, less the releases."""
         return self.count
@@ -165,3 +158,14 @@ def attach_semlock(int kind, wire):
     self.semaphore = <hf_semaphore *> attach(wire, sizeof(hf_semaphore), &self.incarnation)
     self.kind_ = kind
     return self
+
+
+cdef object semlock_enter(PyObject *object):
+    return semlock_acquire(<SemLock> object, True, None)
+
+
+cdef object semlock_exit(PyObject *object):
+    semlock_release(<SemLock> object)
+
+
+hf_border_manage(SemLock, semlock_enter, semlock_exit)

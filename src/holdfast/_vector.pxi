@@ -114,14 +114,6 @@ cdef class Vector:
         """Release the lock; as `get_lock().release`."""
         rlock_release(vector_lock(self))
 
-    def __enter__(self):
-        rlock_acquire(vector_lock(self))
-        return True
-
-    @cython.always_allow_keywords(True)
-    def __exit__(self, kind=None, value=None, traceback=None):
-        rlock_release(vector_lock(self))
-
     @property
     def typecode(self):
         """The letter that names the type of the elements."""
@@ -199,5 +191,15 @@ def attach_vector(code, Py_ssize_t length, wire):
     return self
 
 
+cdef object vector_enter(PyObject *object):
+    rlock_acquire(vector_lock(<Vector> object))
+    return True
+
+
+cdef object vector_exit(PyObject *object):
+    rlock_release(vector_lock(<Vector> object))
+
+
 seal(Vector)
+hf_border_manage(Vector, vector_enter, vector_exit)
 attach_vector.__module__ = "holdfast.arrays"

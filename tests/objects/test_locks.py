@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import os
@@ -81,6 +82,40 @@ class TestBoth:
         lock = kind()
         with pytest.raises(ZeroDivisionError), lock:
             _ = 1 / 0
+        assert not lock.locked()
+
+    def test_with_may_be_spelled_out(self, kind):
+        lock, other = kind(), kind()
+        with contextlib.ExitStack() as stack:
+            assert stack.enter_context(lock) is True
+            assert lock.locked()
+        assert not lock.locked()
+        assert lock.__enter__() is True
+        lock.__exit__()
+        assert kind.__enter__(lock) is True
+        kind.__exit__(lock, None, None, None)
+        bound = [lock.__enter__, *[other.__exit__ for _ in range(20)]]
+        assert bound[0]() is True
+        with pytest.raises((ValueError, AssertionError)):
+            bound[-1]()
+        assert lock.locked()
+        assert not other.locked()
+        lock.release()
+        condition = threading.Condition(lock)
+        with condition:
+            assert lock.locked()
+        assert (kind.__enter__.__name__, kind.__exit__.__name__) == ("__enter__", "__exit__")
+        assert "Acquire" in kind.__enter__.__doc__
+
+    def test_with_takes_no_other_arguments(self, kind):
+        lock = kind()
+        for wrong in (
+            lambda: lock.__enter__(1), lambda: lock.__exit__(1, 2, 3, 4), lambda: kind.__enter__(),
+            lambda: kind.__enter__(5), lambda: kind.__exit__(Value("i")),
+            lambda: lock.__exit__(kind=None), lambda: kind.__exit__(lock, traceback=None),
+        ):  # fmt: skip
+            with pytest.raises(TypeError):
+                wrong()
         assert not lock.locked()
 
     def test_statistics_count(self, kind):
