@@ -72,7 +72,10 @@ uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {
         uint64_t mine = hf_load64_relaxed(&meta[i]), next = HF_META_INCARNATION(mine);
         if (HF_META_STATE(mine) != HF_META_SCANNING) continue; /* vetoed */
         bool reuse = !(held >> i & 1u);
-        uint64_t verdict = reuse ? HF_META_MAKE((next + 1) & HF_INCARNATION_MASK, 0, HF_META_FREE)
+        /* The tag says nothing about a small block. It is ours all the same, because 0 is a slot too: a reaper of slot 0
+         * that read this chunk's entry when it was a large block's would take the block for what its dead one kept
+         * (hf_i_large_disown). */
+        uint64_t verdict = reuse ? HF_META_MAKE((next + 1) & HF_INCARNATION_MASK, p->slot, HF_META_FREE)
                                  : HF_META_MAKE(next, 0, HF_META_LIVE);
         HF_POINT(scan_before_verdict);
         /* against a veto at this very moment; a failed one leaves LIVE, which is what a veto means */
