@@ -28,6 +28,8 @@ PATIENCE = 10.0
 # Seconds between two looks.
 INTERVAL = 0.005
 SHARED_MEMORY = Path("/dev/shm")
+# Nothing else runs on this machine, so that what appears in /dev/shm is the test's: the runner says so.
+ALONE = os.environ.get("HOLDFAST_TESTS_ALONE") == "1"
 
 # Modules with a resource tracker and a forkserver of their own, which outlive a single test.
 _SERVICES = ("multiprocessing", "multiprocess", "billiard", "loky.backend")
@@ -135,8 +137,8 @@ def _new_files(before: Snapshot) -> list[Path]:
     new = [path for path in _files() if path not in before.files]
     shared = {path for path in new if path.parent == SHARED_MEMORY}
     # That folder is for everyone, and names in it tell nothing: what a stranger uses is his, and
-    # while the tests run twice on one machine nobody can tell what is whose.
-    if shared and family.other_runs():
+    # while others work on the machine nobody can tell what is whose.
+    if shared and (not ALONE or family.other_runs()):
         return [path for path in new if path not in shared]
     return [path for path in new if path not in shared or not family.strangers_use(str(path))]
 
