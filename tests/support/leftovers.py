@@ -28,7 +28,7 @@ PATIENCE = 10.0
 # Seconds between two looks.
 INTERVAL = 0.005
 SHARED_MEMORY = Path("/dev/shm")
-# Nothing else runs on this machine, so that what appears in /dev/shm is the test's: the runner says so.
+# The runner says that nothing else uses the machine: what appears in /dev/shm is the test's.
 ALONE = os.environ.get("HOLDFAST_TESTS_ALONE") == "1"
 
 # Modules with a resource tracker and a forkserver of their own, which outlive a single test.
