@@ -239,8 +239,10 @@ static void move_lock(player *p) {
         CHECK_IS(status, HF_LOCK_ACQUIRED);
     }
     uint32_t self = hf_serial(me), before = hf_swap32_seq_cst(&b->inside, self);
-    /* Nobody is in. If a death was told, that of `before` may have been told to one who recovered and died as well. */
-    CHECK(before == 0 || (death.serial != 0 && is_dead(before)));
+    /* Nobody is in. If a death was told, that of `before` may have been told to one who recovered and died as well. Who
+     * reaps it has its lifeline meanwhile, so that for a moment it counts as alive. */
+    CHECK(before == 0 || death.serial != 0);
+    if (before) UNTIL(is_dead(before));
     hf_add64_relaxed(&b->entered, 1);
     if (death.serial) hf_add64_relaxed(&b->recovered, 1);
     for (uint64_t n = below(&p->random, 200); n > 0; n--) CHECK_IS(hf_load32_relaxed(&b->inside), self);
