@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 
 #ifdef HF_TINY
-#define LITTLE_MEMORY (7ull << 20) /* for the smallest heap, and not for the default one */
-#define LITTLE_FILE (5ull << 20)
+#define LITTLE_MEMORY (9ull << 20) /* for the smallest heap, and not for the default one */
+#define LITTLE_FILE (7ull << 20)
 #else
 #define LITTLE_MEMORY (20ull << 30)
 #define LITTLE_FILE LITTLE_MEMORY
