@@ -33,7 +33,6 @@ SEARCHES = (
     Search("reuse", "both blocks born twice", "NP=3 KMAX1=2", quick=False),
     Search("large", "merged steps taken apart", "NP=3 KMAX=2 LIVES=3 FINE", quick=False),
     Search("large", "three births", "NP=3 KMAX=3 LIVES=3", quick=False),
-    Search("large", "four processes", "NP=4 KMAX=1 LIVES=4", quick=False),
     Search("lock", "no kill, sleeps that end early", "ROUNDS=1 KILLS=0", quick=False),
     Search("lock", "two kills", "ROUNDS=1 EARLY=0 KILLS=2", quick=False),
     Search("semaphore", "three posts of each", "POSTS=3 EARLY=0", quick=False),

@@ -96,7 +96,8 @@ bit I1, I2, I5, LARGE;   /* always 0: they name an assertion in the message of t
 #define MY_TAG    (NO_TAG -> 0 : me)
 
 inline check() {
-	assert(I1 || ((obj[0] == 0 || BIT(0)) && (obj[1] == 0 || BIT(1)) && (obj[2] == 0 || BIT(2)) && (obj[3] == 0 || BIT(3))));
+	assert(I1 || ((obj[0] == 0 || BIT(0)) && (obj[1] == 0 || BIT(1)) && (obj[2] == 0 || BIT(2)) &&
+		(obj[3] == 0 || BIT(3))));
 	assert(I2 || (SAME(0) && SAME(1) && SAME(2) && SAME(3)))
 }
 
@@ -134,7 +135,8 @@ c_decl { \#include "hits.h" }
 
 #define ATTACH(j) d_step { obj[me] == 0 && !BIT(me) && (j < birth || (j == birth && STATE(meta) != FREE)) -> \
 		busy = busy | ME; k = j; bits = bits | ME; printf("process %d attaches to birth %d: own bit\n", me, k) }
-#define REAP(x) d_step { ((used & ~alive & ~locked) >> x) & 1 -> busy = busy | ME; locked = locked | (1 << x); s = x; reaping = 1; \
+#define REAP(x) d_step { ((used & ~alive & ~locked) >> x) & 1 -> \
+		busy = busy | ME; locked = locked | (1 << x); s = x; reaping = 1; \
 		printf("process %d reaps slot %d: lifeline\n", me, s) }
 
 proctype process(byte me) {
@@ -150,7 +152,8 @@ idle:
 #if KMAX > 2
 	:: ATTACH(3) goto attach_read
 #endif
-	:: d_step { obj[me] != 0 -> busy = busy | ME; obj[me] = 0; bits = bits & ~ME; printf("process %d drops\n", me) } goto try
+	:: d_step { obj[me] != 0 -> busy = busy | ME; obj[me] = 0; bits = bits & ~ME;
+		printf("process %d drops\n", me) } goto try
 	/* out of the kept run */
 	:: d_step { (keeps & ME) && birth < KMAX -> busy = busy | ME; keeps = keeps & ~ME;
 		if :: !LIVE_EARLY -> bits = bits | ME :: else -> meta = META(INC(meta), 0, LIVE) fi;
@@ -158,14 +161,20 @@ idle:
 	:: d_step { (keeps & ME) -> busy = busy | ME; keeps = keeps & ~ME; chunk = ENTRY(C_RUN, me); HIT(RUN_RETURNED);
 		printf("process %d returns the run\n", me) } goto return_free
 	/* the chunk as a large block's, */
-	:: d_step { WHAT(chunk) == C_FREE && birth < KMAX -> busy = busy | ME; chunk = ENTRY(C_RUN, me); printf("process %d claims a run\n", me) } goto make_meta
+	:: d_step { WHAT(chunk) == C_FREE && birth < KMAX -> busy = busy | ME; chunk = ENTRY(C_RUN, me);
+		printf("process %d claims a run\n", me) } goto make_meta
 	/* and as a small one's */
-	:: d_step { WHAT(chunk) == C_FREE && birth < KMAX -> chunk = ENTRY(C_SMALL, me); printf("process %d claims the chunk for small blocks\n", me) } goto idle
-	:: d_step { chunk == ENTRY(C_SMALL, NOBODY) -> chunk = ENTRY(C_SMALL, me); printf("process %d adopts the chunk\n", me) } goto idle
-	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) == FREE && birth < KMAX -> busy = busy | ME; bits = bits | ME;
+	:: d_step { WHAT(chunk) == C_FREE && birth < KMAX -> chunk = ENTRY(C_SMALL, me);
+		printf("process %d claims the chunk for small blocks\n", me) } goto idle
+	:: d_step { chunk == ENTRY(C_SMALL, NOBODY) -> chunk = ENTRY(C_SMALL, me);
+		printf("process %d adopts the chunk\n", me) } goto idle
+	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) == FREE && birth < KMAX ->
+		busy = busy | ME; bits = bits | ME;
 		printf("process %d allocates a small block\n", me) } goto alloc_live
-	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) == FREE && !BIT(me) -> chunk = ENTRY(C_FREE, 0); printf("process %d gives the chunk back\n", me) } goto idle
-	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) != FREE && !BIT(me) -> busy = busy | ME; meta = META(INC(meta), MY_TAG, SCANNING);
+	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) == FREE && !BIT(me) -> chunk = ENTRY(C_FREE, 0);
+		printf("process %d gives the chunk back\n", me) } goto idle
+	:: d_step { chunk == ENTRY(C_SMALL, me) && STATE(meta) != FREE && !BIT(me) ->
+		busy = busy | ME; meta = META(INC(meta), MY_TAG, SCANNING);
 		printf("process %d scans its small block\n", me) } goto small_used
 	:: REAP(0) goto reap_entry
 	:: REAP(1) goto reap_entry
@@ -173,7 +182,7 @@ idle:
 #if NP > 3
 	:: REAP(3) goto reap_entry
 #endif
-	:: d_step { die() } goto dead
+	KILL
 	fi;
 
 	/* ---- allocate: the own bit is set ---- */
@@ -183,7 +192,8 @@ alloc_live:
 #if LIVE_EARLY
 		bits = bits | ME;
 #endif
-		meta = META(INC(meta), 0, LIVE); birth++; obj[me] = birth; check(); printf("process %d has birth %d\n", me, birth); done() } goto idle
+		meta = META(INC(meta), 0, LIVE); birth++; obj[me] = birth; check();
+		printf("process %d has birth %d\n", me, birth); done() } goto idle
 	KILL
 	fi;
 return_free:
@@ -205,15 +215,19 @@ make_head:
 	/* ---- attach: the own bit is set. That nobody else holds the block may refuse it too: left open ---- */
 attach_read:
 	if
-	:: d_step { INC(meta) == k && STATE(meta) == LIVE -> obj[me] = k; check(); printf("process %d is attached\n", me); done() } goto idle
-	:: d_step { INC(meta) == k && STATE(meta) == LIVE -> bits = bits & ~ME; check(); printf("process %d is refused\n", me) } goto refused
+	:: d_step { INC(meta) == k && STATE(meta) == LIVE -> obj[me] = k; check();
+		printf("process %d is attached\n", me); done() } goto idle
+	:: d_step { INC(meta) == k && STATE(meta) == LIVE -> bits = bits & ~ME; check();
+		printf("process %d is refused\n", me) } goto refused
 	:: d_step { INC(meta) == k && STATE(meta) == SCANNING -> m = meta } goto attach_veto
-	:: d_step { INC(meta) != k || STATE(meta) == FREE -> bits = bits & ~ME; check(); printf("process %d is refused\n", me) } goto refused
+	:: d_step { INC(meta) != k || STATE(meta) == FREE -> bits = bits & ~ME; check();
+		printf("process %d is refused\n", me) } goto refused
 	KILL
 	fi;
 attach_veto:
 	if
-	:: d_step { meta == m -> meta = META(k, 0, LIVE); HIT(VETO); printf("process %d vetoes\n", me) } goto attach_read
+	:: d_step { meta == m -> meta = META(k, 0, LIVE); HIT(VETO);
+		printf("process %d vetoes\n", me) } goto attach_read
 	:: d_step { meta != m -> skip } goto attach_read
 	KILL_READ
 	fi;
@@ -258,7 +272,8 @@ try_announce:
 		printf("process %d asks the scanner to look again\n", me); done() } goto idle
 	:: d_step { STATE(m) == LIVE && meta == m -> m = META(INC(m), MY_TAG, SCANNING); meta = m;
 		printf("process %d scans the large block\n", me) } goto scan_used
-	:: d_step { meta != m && STATE(m) != FREE && !(m & RESCAN) && !(NO_RESCAN && STATE(m) == SCANNING) -> m = 0 } goto try
+	:: d_step { meta != m && STATE(m) != FREE && !(m & RESCAN) && !(NO_RESCAN && STATE(m) == SCANNING) ->
+		m = 0 } goto try
 	KILL_READ
 	fi;
 scan_used:
@@ -279,7 +294,8 @@ scan_row:
 	fi;
 scan_held:
 	if
-	:: d_step { meta == m -> meta = META(INC(m), 0, LIVE); printf("process %d: it is held\n", me); done() } goto idle
+	:: d_step { meta == m -> meta = META(INC(m), 0, LIVE);
+		printf("process %d: it is held\n", me); done() } goto idle
 	:: d_step { meta != m -> skip } goto scan_lost
 	KILL_READ
 	fi;
@@ -301,7 +317,8 @@ small_row:
 	if
 	:: d_step { snap != 0 && BIT(FIRST(snap)) -> skip } goto small_held
 	:: d_step { snap != 0 && !BIT(FIRST(snap)) -> snap = snap & (snap - 1) } goto small_row
-	:: d_step { snap == 0 -> if :: STATE(meta) == SCANNING -> meta = META(INC(meta) + 1, (SMALL_UNTAGGED -> 0 : me), FREE); check() :: else fi; done() } goto idle
+	:: d_step { snap == 0 -> if :: STATE(meta) == SCANNING -> meta = META(INC(meta) + 1, (SMALL_UNTAGGED ->
+		0 : me), FREE); check() :: else fi; done() } goto idle
 	KILL_READ
 	fi;
 small_held:
@@ -315,7 +332,8 @@ reap_entry:
 	:: d_step { WHAT(chunk) == C_HEAD -> skip } goto reap_meta
 	:: d_step { chunk == ENTRY(C_SMALL, s) -> chunk = ENTRY(C_SMALL, NOBODY) } goto reap_row
 	:: d_step { chunk == ENTRY(C_RUN, s) -> chunk = ENTRY(C_FREE, 0) } goto reap_row
-	:: d_step { WHAT(chunk) != C_HEAD && chunk != ENTRY(C_SMALL, s) && chunk != ENTRY(C_RUN, s) -> skip } goto reap_row
+	:: d_step { WHAT(chunk) != C_HEAD && chunk != ENTRY(C_SMALL, s) && chunk != ENTRY(C_RUN, s) ->
+		skip } goto reap_row
 	KILL
 	fi;
 reap_meta:
@@ -327,9 +345,11 @@ reap_disown:
 	if
 	:: d_step { STATE(m) == FREE && TAG(m) == s && !KEEPER_APART -> m = 0;
 		assert(LARGE || WHAT(chunk) == C_HEAD); chunk = ENTRY(C_RUN, s); HIT(RUN_OF_THE_DEAD) } goto reap_return
-	:: d_step { STATE(m) == SCANNING && TAG(m) == s && !SCAN_LEFT && meta == m -> meta = META(INC(m), 0, LIVE); m = 0; HIT(SCAN_DISOWNED) } goto reap_row
+	:: d_step { STATE(m) == SCANNING && TAG(m) == s && !SCAN_LEFT && meta == m ->
+		meta = META(INC(m), 0, LIVE); m = 0; HIT(SCAN_DISOWNED) } goto reap_row
 	:: d_step { STATE(m) == SCANNING && TAG(m) == s && !SCAN_LEFT && meta != m -> m = 0 } goto reap_meta
-	:: d_step { !((STATE(m) == FREE && !KEEPER_APART) || (STATE(m) == SCANNING && !SCAN_LEFT)) || TAG(m) != s -> m = 0 } goto reap_row
+	:: d_step { !((STATE(m) == FREE && !KEEPER_APART) || (STATE(m) == SCANNING &&
+		!SCAN_LEFT)) || TAG(m) != s -> m = 0 } goto reap_row
 	KILL_READ
 	fi;
 reap_return:
@@ -382,7 +402,8 @@ dead:
 end_dead:
 	/* the slot's next process */
 	if
-	:: d_step { !((used >> me) & 1) && !((locked >> me) & 1) && alive != 0 && (LIVES == 0 || lives < LIVES) -> used = used | ME; alive = alive | ME;
+	:: d_step { !((used >> me) & 1) && !((locked >> me) & 1) && alive != 0 && (LIVES == 0 || lives < LIVES) ->
+		used = used | ME; alive = alive | ME;
 		if :: LIVES != 0 -> lives++ :: else fi;
 		printf("slot %d has a new process\n", me) } goto idle
 	fi

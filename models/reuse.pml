@@ -155,7 +155,9 @@ inline claim() {
 	s = FIRST(FREE_SLOTS);
 	assert(CLEAN || LIFELINE_LATE || row[s] == 0);   /* a free slot's row is empty: no bit that nobody will ever clear */
 	if :: !LIFELINE_LATE -> take_lifeline(s) :: else fi;
+#ifndef FINE
 	if :: !USED_LATE -> used = used | (1 << s) :: else fi;
+#endif
 	printf("process %d claims slot %d for a child\n", me, s)
 }
 
@@ -177,7 +179,8 @@ inline scan_end(to, plus) {
 #define FORK   d_step { !last && lives < LIVES && FREE_SLOTS != 0 -> lives++; claim() }
 /* spawn: a process that inherits nothing takes a slot by itself */
 #define SPAWN  d_step { !last && lives < LIVES && alive != 0 && (FREE_SLOTS & ME) && FIRST(FREE_SLOTS) == me -> \
-		assert(CLEAN || LIFELINE_LATE || row[me] == 0); used = used | ME; alive = alive | ME; lives++; printf("process %d joins\n", me) }
+		assert(CLEAN || LIFELINE_LATE || row[me] == 0); used = used | ME; alive = alive | ME; lives++; \
+		printf("process %d joins\n", me) }
 #define DROP(x) d_step { OBJ(me, x) != 0 -> OBJ(me, x) = 0; row[me] = row[me] & ~(1 << x); \
 		printf("process %d drops block %d\n", me, x) }
 #define ALLOC(x, most) d_step { !last && MINE && st[x] == FREE && birth[x] < most -> \
@@ -217,6 +220,8 @@ idle:
 	:: FORK
 #if EPOCH_EARLY
 		goto fork_early
+#elif defined(FINE)
+		goto fork_used
 #else
 		goto fork_copy
 #endif
@@ -254,6 +259,13 @@ idle:
 	fi;
 
 	/* ---- fork: slot claimed; copy the row, move the epoch, then the child may run ---- */
+#ifdef FINE
+fork_used:
+	if
+	:: d_step { used = used | (1 << s) } goto fork_copy
+	KILL
+	fi;
+#endif
 fork_copy:
 	if
 	:: COPY(s, 0) goto fork_copy
@@ -314,7 +326,8 @@ pin_row:
 	fi;
 pin_call:
 	if
-	:: d_step { if :: OBJ(me, 0) -> pinned[0] = OBJ(me, 0) :: else fi; if :: OBJ(me, 1) -> pinned[1] = OBJ(me, 1) :: else fi;
+	:: d_step { if :: OBJ(me, 0) -> pinned[0] = OBJ(me, 0) :: else fi; if :: OBJ(me, 1) ->
+		pinned[1] = OBJ(me, 1) :: else fi;
 		check(); HIT(CHILD_PINNED); printf("process %d forks a child without a slot\n", me); done() } goto idle
 	KILL
 	fi;
@@ -411,7 +424,8 @@ scan_read:
 scan_row:
 	if
 	:: d_step { snap != 0 && HAS(FIRST(snap), b) -> scan_end(LIVE, 0) } goto idle
-	:: d_step { snap != 0 && !HAS(FIRST(snap), b) -> printf("process %d reads row %d: no bit of block %d\n", me, FIRST(snap), b);
+	:: d_step { snap != 0 && !HAS(FIRST(snap), b) ->
+		printf("process %d reads row %d: no bit of block %d\n", me, FIRST(snap), b);
 		snap = snap & (snap - 1) } goto scan_row
 	:: d_step { snap == 0 && (!(moved & ME) || NO_EPOCH_CHECK) -> scan_end(FREE, 1) } goto idle
 	:: d_step { snap == 0 && (moved & ME) && !NO_EPOCH_CHECK -> HIT(EPOCH_MOVED); scan_end(LIVE, 0) } goto idle

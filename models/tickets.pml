@@ -87,13 +87,15 @@ bit I1, I2, I5, PROMISE, TICKET;   /* always 0: they name an assertion in the me
 #define ME        (1 << me)
 #define BIT(p, x) ((row[p] >> (x)) & 1)
 #define OK(p)     (obj[p] == 0 || (BIT(p, T) && obj[p] == birth && st[T] != FREE))
-#define EXPLAINED(p) (card[p] == S_ESTATE || card[p] == S_FREE || (BIT(p, T) == (obj[p] != 0 || (p == 0 && out && !HOLDS_NOTHING)) && BIT(p, X) == (p == 0 && out)))
+#define EXPLAINED(p) (card[p] == S_ESTATE || card[p] == S_FREE || (BIT(p, T) == (obj[p] != 0 || (p == 0 && out && \
+		!HOLDS_NOTHING)) && BIT(p, X) == (p == 0 && out)))
 
 #define UNREAPED(p) (card[p] == S_LIVE && !((alive >> (p)) & 1))
 #define SLOTS_DEAD  (UNREAPED(0) || UNREAPED(1) || UNREAPED(2) || UNREAPED(3))
 
 inline check() {
-	assert(I1 || ((obj[0] == 0 || BIT(0, T)) && (obj[1] == 0 || BIT(1, T)) && (obj[2] == 0 || BIT(2, T)) && (obj[3] == 0 || BIT(3, T))));
+	assert(I1 || ((obj[0] == 0 || BIT(0, T)) && (obj[1] == 0 || BIT(1, T)) && (obj[2] == 0 || BIT(2, T)) &&
+		(obj[3] == 0 || BIT(3, T))));
 	assert(I2 || (OK(0) && OK(1) && OK(2) && OK(3)));
 	assert(TICKET || !out || (BIT(0, X) && st[X] != FREE))
 }
@@ -139,8 +141,10 @@ idle:
 	/* ---- the sender: pickle; forget the object; look which tickets were used; its chunk of tickets ---- */
 	:: d_step { me == 0 && obj[0] != 0 && !out && st[X] == FREE && owner == 0 && sent < TICKETS -> busy = busy | ME;
 		row[0] = row[0] | 2; printf("sender allocates ticket %d: own bit\n", inc[X]) } goto issue_live
-	:: d_step { me == 0 && out && (says == USED || SWEEP_BLIND) -> busy = busy | ME; printf("sender sees ticket %d used\n", inc[X]) } goto sweep_target
-	:: d_step { obj[me] != 0 -> obj[me] = 0; if :: me == 0 && out && !HOLDS_NOTHING -> skip :: else -> row[me] = row[me] & ~1 fi;
+	:: d_step { me == 0 && out && (says == USED || SWEEP_BLIND) -> busy = busy | ME;
+		printf("sender sees ticket %d used\n", inc[X]) } goto sweep_target
+	:: d_step { obj[me] != 0 -> obj[me] = 0; if :: me == 0 && out && !HOLDS_NOTHING -> skip :: else ->
+		row[me] = row[me] & ~1 fi;
 		printf("process %d drops the object\n", me) } goto idle
 	:: d_step { owner == me && st[X] == LIVE && !(me == 0 && out) -> busy = busy | ME; SCAN(X) } goto scan_row
 	/* ---- receivers ---- */
@@ -160,9 +164,11 @@ idle:
 #endif
 	/* ---- the owner of T's chunk ---- */
 	:: d_step { me == 3 && st[T] == LIVE -> busy = busy | ME; SCAN(T) } goto scan_row
-	:: d_step { me == 3 && st[T] == FREE && birth < KMAX -> row[3] = row[3] | 1; st[T] = LIVE; birth++; obj[3] = birth;
+	:: d_step { me == 3 && st[T] == FREE && birth < KMAX ->
+		row[3] = row[3] | 1; st[T] = LIVE; birth++; obj[3] = birth;
 		check(); printf("owner allocates birth %d of T\n", birth) } goto idle
-	:: d_step { me == 3 && owner == NOBODY -> owner = 3; HIT(TICKETS_ADOPTED); printf("owner adopts the chunk of tickets\n") } goto idle
+	:: d_step { me == 3 && owner == NOBODY -> owner = 3; HIT(TICKETS_ADOPTED);
+		printf("owner adopts the chunk of tickets\n") } goto idle
 	/* ---- everyone ---- */
 	:: REAP(0) goto reap_disown
 	:: REAP(1) goto reap_disown
@@ -231,13 +237,15 @@ attach_read:
 	fi;
 attach_veto:
 	if
-	:: d_step { inc[T] == 1 && st[T] == SCANNING -> st[T] = LIVE; HIT(VETO); s = 0; printf("process %d vetoes\n", me) } goto attach_held
+	:: d_step { inc[T] == 1 && st[T] == SCANNING -> st[T] = LIVE; HIT(VETO); s = 0;
+		printf("process %d vetoes\n", me) } goto attach_held
 	:: d_step { inc[T] != 1 || st[T] != SCANNING -> skip } goto attach_read
 	fi;
 	/* dropped by everyone, only not found by a scan yet: refused all the same */
 attach_held:
 	if
-	:: d_step { s < 4 && s != me && BIT(s, T) && ROW_READ(s) -> obj[me] = 1; s = 0; arrived = arrived | (1 << j); check(); HIT(ARRIVED);
+	:: d_step { s < 4 && s != me && BIT(s, T) && ROW_READ(s) ->
+		obj[me] = 1; s = 0; arrived = arrived | (1 << j); check(); HIT(ARRIVED);
 		if :: !(alive & 1) -> HIT(ARRIVED_FROM_THE_DEAD) :: else fi;
 		if :: card[0] == S_ESTATE -> HIT(ARRIVED_FROM_AN_ESTATE) :: else fi;
 		if :: (marked >> j) & 1 -> HIT(UNPICKLED_TWICE) :: else fi;
@@ -276,7 +284,8 @@ mark_read:
 	fi;
 mark_used:
 	if
-	:: d_step { if :: says == UNUSED -> says = USED :: else fi; marked = marked | (1 << j); printf("process %d marks ticket %d used\n", me, j) } goto mark_drop
+	:: d_step { if :: says == UNUSED -> says = USED :: else fi; marked = marked | (1 << j);
+		printf("process %d marks ticket %d used\n", me, j) } goto mark_drop
 	KILL
 	fi;
 mark_drop:
@@ -298,9 +307,11 @@ finish:
 	/* ---- scan of T or X by the owner of its chunk ---- */
 scan_row:
 	if
-	:: d_step { s < 4 && BIT(s, x) && ROW_READ(s) && card[s] != S_FREE -> if :: st[x] == SCANNING -> st[x] = LIVE :: else fi; done() } goto idle
+	:: d_step { s < 4 && BIT(s, x) && ROW_READ(s) && card[s] != S_FREE -> if :: st[x] == SCANNING ->
+		st[x] = LIVE :: else fi; done() } goto idle
 	:: d_step { s < 4 && !(BIT(s, x) && ROW_READ(s) && card[s] != S_FREE) -> s++ } goto scan_row
-	:: d_step { s == 4 -> if :: st[x] == SCANNING -> st[x] = FREE; inc[x]++; check(); printf("block %d is free\n", x) :: else fi; done() } goto idle
+	:: d_step { s == 4 -> if :: st[x] == SCANNING -> st[x] = FREE; inc[x]++; check();
+		printf("block %d is free\n", x) :: else fi; done() } goto idle
 	KILL
 	fi;
 
@@ -313,7 +324,8 @@ reap_disown:
 reap_find:
 	if
 	/* the tickets of a row: its bits in chunks of tickets, unused */
-	:: d_step { keep = (BIT(s, X) && says == UNUSED && !((expired >> s) & 1) && !ESTATE_SKIPPED && !(TICKETS_BY_OWNER && owner != s) -> 3 : 0) } goto reap_target
+	:: d_step { keep = (BIT(s, X) && says == UNUSED && !((expired >> s) & 1) && !ESTATE_SKIPPED &&
+		!(TICKETS_BY_OWNER && owner != s) -> 3 : 0) } goto reap_target
 	KILL
 	fi;
 reap_target:
@@ -323,7 +335,8 @@ reap_target:
 	fi;
 reap_ticket:
 	if
-	:: d_step { if :: BIT(s, X) && !(keep & 2) && (row[s] & 1) == 0 -> skip :: else fi; row[s] = row[s] & (keep | 1); check() } goto reap_card
+	:: d_step { if :: BIT(s, X) && !(keep & 2) && (row[s] & 1) == 0 ->
+		skip :: else fi; row[s] = row[s] & (keep | 1); check() } goto reap_card
 	:: d_step { HIT(HALF_REAPED); die() } goto dead
 	fi;
 reap_card:
@@ -345,7 +358,8 @@ end_dead:
 proctype clock() {
 end_clock:
 	do
-	:: d_step { card[0] == S_ESTATE && !(expired & 1) -> expired = expired | 1; printf("the grace of slot 0 is over\n") }
+	:: d_step { card[0] == S_ESTATE && !(expired & 1) -> expired = expired | 1;
+		printf("the grace of slot 0 is over\n") }
 	:: d_step { card[1] == S_ESTATE && !(expired & 2) -> expired = expired | 2 }
 	:: d_step { card[2] == S_ESTATE && !(expired & 4) -> expired = expired | 4 }
 	od

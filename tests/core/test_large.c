@@ -147,6 +147,29 @@ static void test_of_two_droppers_that_meet_one_ends_the_block(void) {
     for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) droppers_meet(names[i / 2], i % 2);
 }
 
+/* The one who looks is killed in the middle, and TWO holds the block all the time: what the dead one had announced is
+ * taken back, not carried out. */
+static void test_a_scan_that_its_death_interrupts_ends_nothing(void) {
+    static const char *const names[] = {"large_announced", "scan_between_rows", "large_before_verdict"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const scene_stop at = {point(names[i]), 1};
+        hf_test_say("%s", names[i]);
+        all_hold();
+        CHECK_IS(tell(THREE, DROP, 0, 0), HF_OK);
+        begin(ONE, DROP, 0, 0, &at, 1);
+        until_stopped(ONE);
+        puppet_kill(ONE);
+        CHECK_IS(tell(THREE, REAP, 0, 0), 1);
+        CHECK(!is_given_away(place_of_letter(TWO)));
+        CHECK_IS(tell(TWO, LOOK, 0, 0), HF_OK);
+        CHECK_IS(tell(THREE, RECEIVE, 0, THREE), HF_OK);
+        CHECK_IS(tell(TWO, DROP, 0, 0), HF_OK);
+        CHECK_IS(tell(THREE, DROP, 0, 0), HF_OK);
+        CHECK_IS(figures().blocks, 0);
+        close_with_puppets();
+    }
+}
+
 /* ONE drops last but one, looks, and stands in the middle of its scan; TWO still holds the block and attaches, forks... */
 static void test_a_holder_that_moves_during_the_scan_is_not_missed(void) {
     const scene_stop announced = {point("large_announced"), 1};
@@ -275,5 +298,5 @@ static void test_very_large_blocks_start_at_a_large_page(void) {
 MAIN(TEST(sizes_around_every_boundary_hold_what_they_must), TEST(a_kept_run_is_used_again_and_comes_zeroed),
      TEST(what_is_kept_never_exceeds_its_limit), TEST(the_last_of_three_droppers_ends_the_block),
      TEST(of_two_droppers_that_meet_one_ends_the_block), TEST(a_holder_that_moves_during_the_scan_is_not_missed),
-     TEST(a_late_dropper_does_not_touch_what_the_run_has_become),
+     TEST(a_scan_that_its_death_interrupts_ends_nothing), TEST(a_late_dropper_does_not_touch_what_the_run_has_become),
      TEST(a_run_whose_maker_or_ender_was_killed_is_whole_again), TEST(very_large_blocks_start_at_a_large_page))

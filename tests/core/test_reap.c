@@ -202,6 +202,9 @@ static void test_a_slot_whose_taker_died_can_be_taken(void) {
 /* Orphaned chunks go to whoever needs one of their class, with the blocks in them that others still hold. */
 static void test_orphaned_chunks_are_adopted_around_what_is_still_held(void) {
     furnish();
+    held early =
+        make(2 * SMALLEST); /* it has looked for free chunks and found none, so it looks again only when told */
+    drop(&early);
     uint64_t top = hf_load64_seq_cst(&me->header->chunks_top_shared);
     puppet_kill(ONE);
     hf_reap(me);

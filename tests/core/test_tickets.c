@@ -69,9 +69,12 @@ static void estate_is_read(uint64_t bytes) {
     CHECK_IS(tell(SENDER, MAKE, 0, bytes), HF_OK);
     CHECK_IS(tell(SENDER, SEND, 0, 0), HF_OK);
     CHECK_IS(tell(SENDER, SEND, 0, 1), HF_OK);
+    CHECK_IS(tell(SENDER, MAKE, 1, SMALLEST), HF_OK); /* not sent to anybody */
+    CHECK_IS(tell(SENDER, MAKE, 2, LARGE), HF_OK);
     puppet_kill(SENDER);
     hf_reap(me);
     CHECK_IS(figures().slots_estate, 1);
+    CHECK_IS(figures().blocks, 1);
     CHECK_IS(figures().tickets_outstanding, 2);
     CHECK_IS(tell(THIRD, FILL, 0, 0), HF_OK);
     CHECK_IS(tell(READER, RECEIVE, 0, 0), HF_OK);

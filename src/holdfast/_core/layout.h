@@ -113,7 +113,7 @@ _Static_assert(sizeof(hf_card) == 128, "two cache lines a card");
 #define HF_CHUNK_MAKE_RUN(owner) ((uint64_t)HF_CHUNK_RUN | (uint64_t)(owner) << 32)
 
 /* ---- meta words: one a granule, meaningful at a block's first granule ------------------------------------------- */
-/* bits 0-1 state; bit 2 RESCAN; bits 3-14 tag (slot of the scanner, or of the owner of a free large block);
+/* bits 0-1 state; bit 2 RESCAN; bits 3-14 tag (slot of the scanner, of who freed a small block, of who has a free large one);
  * bits 15-63 incarnation (49 bits: at ten million reuses a second of one block, 650 days) */
 #define HF_META_FREE 0u     /* nobody holds it and nobody can attach */
 #define HF_META_LIVE 1u     /* it may be held and attached */

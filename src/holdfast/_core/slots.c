@@ -230,9 +230,13 @@ hf_liveness hf_ask(hf_process *p, uint32_t serial) {
     int fd = hf_i_fd(p);
     hf_i_unlock(p);
     if (hf_os_lifeline_held(fd, slot) != 0) return HF_PROCESS_ALIVE;
-    uint64_t not_noticed = 0;
-    if (hf_load64_seq_cst(&p->cards[slot].word_shared) == live)
-        hf_cas64_seq_cst(&p->cards[slot].died_ns_shared, &not_noticed, hf_now_ns());
+    hf_card *card = &p->cards[slot];
+    uint64_t not_noticed = 0, now = hf_now_ns();
+    /* Without the lifeline, so whoever has it meanwhile may give the slot to a new process, whose card must not say that
+     * it died: look again, and take it back. */
+    if (hf_load64_seq_cst(&card->word_shared) == live && hf_cas64_seq_cst(&card->died_ns_shared, &not_noticed, now) &&
+        hf_load64_seq_cst(&card->word_shared) != live)
+        hf_cas64_seq_cst(&card->died_ns_shared, &now, 0);
     return HF_PROCESS_DEAD;
 }
 
