@@ -250,7 +250,7 @@ class Finding:
     def fingerprint(self) -> str:
         """The same for the same fault in another run, also when lines above it have moved."""
         parts = (self.code, self.place.file, self.place.function, self.place.source, self.message)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +288,15 @@ SCHEMA_VERSION = 1
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """A report as JSON-ready data; `report_of` reads it back."""
-    return {"schema": SCHEMA_VERSION, **dataclasses.asdict(report)}
+    """A report as JSON-ready data; `report_of` reads it back.
+
+    Each finding has its slug and its fingerprint as well, for readers that are not ours.
+    """
+    data: dict[str, Any] = {"schema": SCHEMA_VERSION, **dataclasses.asdict(report)}
+    for finding, written in zip(report.findings, data["findings"], strict=True):
+        written["slug"] = finding.hazard.slug
+        written["fingerprint"] = finding.fingerprint
+    return data
 
 
 def report_of(data: dict[str, Any]) -> Report:
@@ -316,14 +323,16 @@ def report_of(data: dict[str, Any]) -> Report:
             notes=tuple(data["notes"]),
             suppressed=data["suppressed"],
         )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a holdfast report: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a holdfast report: {error!r}") from error
 
 
 def _finding(data: dict[str, Any]) -> Finding:
+    if data["code"] not in codes():
+        raise ValueError(f"this version of holdfast knows no hazard {data['code']!r}")
     subject = data["subject"]
     known: dict[str, Any] = {
-        **data,
+        **{name: data[name] for name in data if name not in {"slug", "fingerprint"}},
         "place": Place(**data["place"]),
         "steps": tuple(map(_step, data["steps"])),
     }

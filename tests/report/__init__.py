@@ -1,0 +1,1 @@
+"""Tests of what findings look like, in each format."""
