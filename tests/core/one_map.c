@@ -77,13 +77,13 @@ static struct {
     uint32_t slot;
 } lifelines[2 * HF_SLOTS];
 
-int __real_hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what);
+int __real_hf_os_lifeline_take(int fd, uint32_t slot, uint64_t offset, hf_os_lifeline *out, const char **what);
 void __real_hf_os_lifeline_drop(hf_os_lifeline *line);
-int __wrap_hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what);
+int __wrap_hf_os_lifeline_take(int fd, uint32_t slot, uint64_t offset, hf_os_lifeline *out, const char **what);
 void __wrap_hf_os_lifeline_drop(hf_os_lifeline *line);
 
-int __wrap_hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what) {
-    int error = __real_hf_os_lifeline_take(fd, slot, out, what);
+int __wrap_hf_os_lifeline_take(int fd, uint32_t slot, uint64_t offset, hf_os_lifeline *out, const char **what) {
+    int error = __real_hf_os_lifeline_take(fd, slot, offset, out, what);
     if (error) return error;
     __tsan_acquire(&order[slot]);
     pthread_mutex_lock(&guard);

@@ -74,7 +74,7 @@ static void in_child(void) {
         p->row = p->serial ? hf_i_row(p, p->slot) : NULL;
         p->lifeline_kept = false; /* most children never fork, and the kernel takes 8 us for it */
         if (p->serial)
-            hf_i_card_write(p, p->slot);
+            hf_i_card_write(p, p->lifeline.at); /* see os_linux.h: not through p->cards */
         else
             hf_i_holders_forget(p); /* nothing is counted for what is pinned */
         HF_POINT(fork_child);

@@ -78,7 +78,7 @@ void hf_set_name(hf_process *p, const char *utf8) {
     hf_i_lock(p);
     memset(p->name, 0, sizeof p->name);
     memcpy(p->name, utf8, strnlen(utf8, sizeof p->name));
-    if (p->open && p->serial) hf_i_card_write(p, p->slot);
+    if (p->open && p->serial) hf_i_card_write(p, &p->cards[p->slot]);
     hf_i_unlock(p);
 }
 

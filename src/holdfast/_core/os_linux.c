@@ -44,6 +44,12 @@
  * and without end where other memory has to be moved out of its way; 512 small pages take 1.2 ms */
 #define LARGE_PAGE_NS 4000000ull
 
+static uint64_t page_bytes(void) {
+    static uint64_t bytes;
+    if (bytes == 0) bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    return bytes;
+}
+
 int hf_os_memory_file(const char *name, uint64_t bytes, int *fd, const char **what) {
     *what = "memfd_create";
     int made = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -151,10 +157,9 @@ void hf_os_unmap(void *address, uint64_t bytes) {
 }
 
 int hf_os_reserve(int fd, void *address, uint64_t offset, uint64_t bytes) {
-    static long page;
-    if (page == 0) page = sysconf(_SC_PAGESIZE);
-    uint64_t before = (uintptr_t)address & (uint64_t)(page - 1);
-    uint64_t whole = (bytes + before + (uint64_t)page - 1) & ~(uint64_t)(page - 1);
+    uint64_t page = page_bytes();
+    uint64_t before = (uintptr_t)address & (page - 1);
+    uint64_t whole = (bytes + before + page - 1) & ~(page - 1);
     int result;
     do {
         result = madvise((uint8_t *)address - before, (size_t)whole, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
@@ -234,7 +239,7 @@ void hf_os_large_pages(void *address, uint64_t bytes) {
     }
 }
 
-int hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what) {
+int hf_os_lifeline_take(int fd, uint32_t slot, uint64_t offset, hf_os_lifeline *out, const char **what) {
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     *what = "open of /proc/self/fd";
@@ -245,23 +250,24 @@ int hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char *
     int error = fcntl(own, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
     if (!error) {
         *what = "mmap of a lifeline";
-        void *page = mmap(NULL, HF_PAGE, PROT_NONE, MAP_SHARED, own, 0);
+        uint64_t before = offset & (page_bytes() - 1);
+        uint8_t *page = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, own, (off_t)(offset - before));
         if (page == MAP_FAILED)
             error = errno;
         else
-            out->page = page;
+            *out = (hf_os_lifeline){page, page + before};
     }
     close(own);
     return error == EACCES ? EAGAIN : error; /* fcntl(2): either may be said of a lock that is taken */
 }
 
 void hf_os_lifeline_drop(hf_os_lifeline *line) {
-    if (line->page) munmap(line->page, HF_PAGE);
+    if (line->page) munmap(line->page, page_bytes());
     line->page = NULL;
 }
 
 void hf_os_lifeline_keep(hf_os_lifeline *line) {
-    if (line->page) madvise(line->page, HF_PAGE, MADV_DONTFORK);
+    if (line->page) madvise(line->page, page_bytes(), MADV_DONTFORK);
 }
 
 int hf_os_lifeline_held(int fd, uint32_t slot) {

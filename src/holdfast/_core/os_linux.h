@@ -42,12 +42,15 @@ uint64_t hf_os_memory_available(void);
 /* Asks for large pages under a large block; a wish, not a requirement. */
 void hf_os_large_pages(void *address, uint64_t bytes);
 
-/* A lifeline: an OFD lock on byte `slot` of the file, on a file description of its own, kept by a one-page mapping. */
+/* A lifeline: an OFD lock on byte `slot` of the file, on a file description of its own, kept by a one-page mapping, of
+ * the page with the file's byte `offset`: what a child writes first. Through the mapping of the whole file that write
+ * would cost it page tables of three levels. */
 typedef struct {
     void *page;
+    void *at; /* the byte `offset` */
 } hf_os_lifeline;
 /* 0: taken; EAGAIN: somebody alive has it; else a system error and *what names the call. */
-int hf_os_lifeline_take(int fd, uint32_t slot, hf_os_lifeline *out, const char **what);
+int hf_os_lifeline_take(int fd, uint32_t slot, uint64_t offset, hf_os_lifeline *out, const char **what);
 void hf_os_lifeline_drop(hf_os_lifeline *line);
 /* From now on children do not inherit it. */
 void hf_os_lifeline_keep(hf_os_lifeline *line);

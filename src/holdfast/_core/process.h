@@ -69,7 +69,8 @@ struct hf_process {
     hf_os_file file;
     /* this process's slot; serial 0: none (yet), as in a child whose inheritance was pinned */
     uint32_t slot, serial;
-    hf_a64 *row; /* summary of the own row, or NULL */
+    uint32_t pid; /* as the card of the own slot has it: asking the kernel takes longer than issuing a ticket */
+    hf_a64 *row;  /* summary of the own row, or NULL */
     hf_os_lifeline lifeline;
     bool lifeline_kept; /* from children: seen to before the first fork */
     char name[32];
@@ -94,6 +95,10 @@ struct hf_process {
     uint64_t issued_count, issued_room, issued_at;
     bool owes_sweep; /* somebody was reaped and the large blocks were not looked at since */
 };
+
+/* slots that are taken afresh before the dead are asked for theirs, and whose rows keep a page: few enough to stay in the
+ * processor's caches */
+#define HF_FRESH_SLOTS (HF_SLOTS / 64u)
 
 /* ---- the process's own lock ------------------------------------------------------------------------------------------ */
 void hf_i_lock_slow(hf_process *p);
@@ -166,7 +171,7 @@ void hf_i_row_wipe(hf_process *p, uint32_t slot, const uint64_t *keep, uint64_t 
 /* Takes a free slot with its lifeline; the slot is LIVE and its row empty on HF_OK. (locked) */
 int hf_i_slot_claim(hf_process *p, uint32_t parent_serial, uint32_t *slot, uint32_t *serial, hf_os_lifeline *line);
 /* Makes it known who sits there; what a child calls for itself. (locked) */
-void hf_i_card_write(hf_process *p, uint32_t slot);
+void hf_i_card_write(hf_process *p, hf_card *card);
 /* The own slot, taken now if there is none. (locked) */
 int hf_i_need_slot(hf_process *p);
 int hf_i_reap_locked(hf_process *p);
@@ -217,6 +222,8 @@ void hf_i_forks_forget(const hf_process *p);
 /* ---- attach: shared by targets and tickets (scan.c) --------------------------------------------------------------------------------------------------- */
 /* Sets the own bit and accepts the incarnation, or leaves everything as it was. (locked) */
 int hf_i_attach(hf_process *p, uint64_t granule, uint64_t incarnation);
+/* Of the 64 granules of a word, those that are the first of a block, and how large these blocks are: all the same. */
+uint64_t hf_i_blocks_in(const hf_process *p, uint64_t word, uint64_t *bytes, uint64_t *entry);
 /* Is this the first granule of a block, and how large is it? False for anything a forged pickle may say. */
 bool hf_i_block_at(const hf_process *p, uint64_t granule, uint64_t *bytes, uint64_t *entry);
 

@@ -157,7 +157,7 @@ static uint64_t kept_bits(uint64_t word, uint64_t bits, const uint64_t *keep, ui
 
 void hf_i_row_wipe(hf_process *p, uint32_t slot, const uint64_t *keep, uint64_t keeps) {
     hf_a64 *row = hf_i_row(p, slot), *words = hf_i_row_words(p, row);
-    uint64_t holds = 0, bytes = 0, summary = summary_words(p);
+    uint64_t holds = 0, bytes = 0, summary = summary_words(p), kept_pages = 0;
     for (uint64_t s = 0; s < summary; s++) {
         for (uint64_t pages = hf_load64_relaxed(&row[s]); pages; pages &= pages - 1) {
             uint64_t page = s * 64 + (uint64_t)__builtin_ctzll(pages);
@@ -166,17 +166,15 @@ void hf_i_row_wipe(hf_process *p, uint32_t slot, const uint64_t *keep, uint64_t 
                 uint64_t bits = hf_load64_relaxed(&words[w]);
                 if (!bits) continue;
                 uint64_t kept = kept_bits(w, bits, keep, keeps);
-                for (uint64_t gone = bits & ~kept; gone; gone &= gone - 1) {
-                    uint64_t size;
-                    if (!hf_i_block_at(p, w * 64 + (uint64_t)__builtin_ctzll(gone), &size, NULL)) continue;
-                    holds++;
-                    bytes += size;
-                }
+                uint64_t size = 0, gone = bits & ~kept & hf_i_blocks_in(p, w, &size, NULL);
+                holds += (uint64_t)__builtin_popcountll(gone);
+                bytes += (uint64_t)__builtin_popcountll(gone) * size;
                 hf_store64_release(&words[w], kept);
                 left |= kept != 0;
                 HF_POINT(reap_row_half);
             }
-            if (left) continue;
+            if (left || (slot < HF_FRESH_SLOTS && kept_pages++ == 0))
+                continue; /* the slot's next child needs one, too */
             /* The summary bit first: a page that is not announced may be a hole. */
             hf_and64_seq_cst(&row[s], ~(pages & (~pages + 1)));
             hf_os_discard(&words[page * WORDS_PER_PAGE], HF_PAGE);

@@ -21,23 +21,26 @@
  */
 #include "process.h"
 
-bool hf_i_block_at(const hf_process *p, uint64_t granule, uint64_t *bytes, uint64_t *entry) {
-    uint64_t chunk = granule / HF_CHUNK_GRANULES, within = granule % HF_CHUNK_GRANULES;
-    uint64_t top = hf_load64_seq_cst(&p->header->chunks_top_shared);
-    if (granule >= p->granules || chunk >= top) return false;
+uint64_t hf_i_blocks_in(const hf_process *p, uint64_t word, uint64_t *bytes, uint64_t *entry) {
+    uint64_t chunk = word / HF_CHUNK_WORDS, within = word % HF_CHUNK_WORDS;
+    if (chunk >= hf_load64_seq_cst(&p->header->chunks_top_shared)) return 0;
     uint64_t e = hf_load64_seq_cst(&p->chunk_table[chunk]);
     if (entry) *entry = e;
     switch (HF_CHUNK_STATE(e)) {
     case HF_CHUNK_SMALL:
-        if (HF_CHUNK_CLASS(e) >= p->classes) return false;
+        if (HF_CHUNK_CLASS(e) >= p->classes) return 0;
         *bytes = (uint64_t)p->class_granules[HF_CHUNK_CLASS(e)] * HF_GRANULE;
-        return p->heads[HF_CHUNK_CLASS(e)][within / 64] >> (within % 64) & 1u;
+        return p->heads[HF_CHUNK_CLASS(e)][within];
     case HF_CHUNK_HEAD:
         *bytes = HF_CHUNK_LENGTH(e) * HF_CHUNK_BYTES;
         return within == 0 && HF_CHUNK_LENGTH(e) > 0 && HF_CHUNK_LENGTH(e) <= p->chunks - chunk;
     default:
-        return false;
+        return 0;
     }
+}
+
+bool hf_i_block_at(const hf_process *p, uint64_t granule, uint64_t *bytes, uint64_t *entry) {
+    return granule < p->granules && (hf_i_blocks_in(p, granule / 64, bytes, entry) >> (granule % 64) & 1u);
 }
 
 uint64_t hf_i_scan_word(hf_process *p, uint64_t word, uint64_t heads) {

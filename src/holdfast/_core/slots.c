@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* slots that are taken afresh before the dead are asked for theirs: few enough to stay in the processor's caches */
-#define FRESH_SLOTS (HF_SLOTS / 64u)
 #define REAP_INTERVAL_NS 10000000u /* 10 ms: a liveness question costs 0.7 us a slot */
 
 static uint64_t card_word(uint32_t serial, unsigned state) {
     return (uint64_t)serial << 2 | state;
+}
+
+static uint64_t card_off(const hf_process *p, uint32_t slot) {
+    return p->header->cards_off + slot * sizeof(hf_card);
 }
 
 static uint32_t next_serial(uint32_t serial, uint32_t slot) {
@@ -41,14 +43,14 @@ static void card_fill(hf_process *p, uint32_t slot, uint32_t parent_serial) {
     hf_store64_relaxed(&card->died_ns_shared, 0);
     hf_store64_relaxed(&card->expires_ns_shared, 0);
     hf_store32_relaxed(&card->parent_serial_shared, parent_serial);
-    hf_i_card_write(p, slot);
+    hf_i_card_write(p, card);
 }
 
-void hf_i_card_write(hf_process *p, uint32_t slot) {
-    hf_card *card = &p->cards[slot];
+void hf_i_card_write(hf_process *p, hf_card *card) {
     uint64_t name[4];
     memcpy(name, p->name, sizeof name);
-    hf_store32_relaxed(&card->pid_shared, hf_os_pid());
+    p->pid = hf_os_pid();
+    hf_store32_relaxed(&card->pid_shared, p->pid);
     for (int i = 0; i < 4; i++) hf_store64_relaxed(&card->name_shared[i], name[i]);
 }
 
@@ -74,7 +76,7 @@ static int claim_once(hf_process *p, uint32_t parent_serial, uint32_t *slot, uin
     bool reaped = false;
     for (uint32_t s = 0; s < p->header->slots; s++) {
         /* A slot that was never used costs fresh pages for its row, and page tables to reach them; a dead one has both. */
-        if (!reaped && s >= FRESH_SLOTS && s >= hf_load64_seq_cst(&p->header->slots_top_shared)) {
+        if (!reaped && s >= HF_FRESH_SLOTS && s >= hf_load64_seq_cst(&p->header->slots_top_shared)) {
             reaped = true;
             if (hf_i_reap_sometimes(p) > 0) s = 0;
         }
@@ -85,7 +87,7 @@ static int claim_once(hf_process *p, uint32_t parent_serial, uint32_t *slot, uin
         if (result != HF_OK) return result;
         if ((hf_load64_seq_cst(&p->cards[s].word_shared) & 3u) != HF_SLOT_FREE) continue;
         const char *what;
-        int error = hf_os_lifeline_take(fd, s, line, &what);
+        int error = hf_os_lifeline_take(fd, s, card_off(p, s), line, &what);
         if (error == EAGAIN) continue;
         if (error) return hf_i_fail_os(p, what, error);
         uint64_t word = hf_load64_seq_cst(&p->cards[s].word_shared);
@@ -177,7 +179,7 @@ static int reap(hf_process *p, bool everything) {
             if ((p->serial && slot == p->slot) || hf_os_lifeline_held(fd, slot) != 0) continue;
             hf_os_lifeline line;
             const char *what;
-            if (hf_os_lifeline_take(fd, slot, &line, &what) != 0) continue;
+            if (hf_os_lifeline_take(fd, slot, card_off(p, slot), &line, &what) != 0) continue;
             uint64_t word = hf_load64_seq_cst(&p->cards[slot].word_shared);
             if ((word & 3u) != HF_SLOT_FREE) {
                 freed += reap_slot(p, slot, word);

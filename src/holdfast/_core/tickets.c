@@ -73,7 +73,7 @@ static int issue(hf_process *p, hf_ref ref, uint64_t size, hf_wire *out) {
         .size = size,
         .ticket = mine.block.at,
         .ticket_incarnation = mine.incarnation,
-        .sender_pid = hf_os_pid(),
+        .sender_pid = p->pid,
         .sender_fd = p->fd,
     };
     memcpy(out->magic, magic, sizeof magic);
