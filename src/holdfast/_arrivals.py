@@ -68,8 +68,10 @@ class Arrivals:
         """Find the module as the others do, with a loader that patches it when it is loaded."""
         if fullname not in self._patches:
             return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
+        # Those before this one have been asked by the import system: and one of them may be of
+        # the same kind and be asking just now.
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     loader: Any = PatchingLoader(spec.loader, self)

@@ -24,7 +24,7 @@ FAILED = 3
 
 # Name of the subcommand: what the overview says of it.
 SUBCOMMANDS = {
-    "run": "run an unchanged program with its shared objects kept alive",
+    "run": "watch an unchanged program, and tell which shared objects died too early",
 }
 
 DESCRIPTION = """\

@@ -1,15 +1,17 @@
-"""`holdfast run`: a program, unchanged, under a tool.
+"""`holdfast run`: a program, unchanged, under the sanitizer, the guard, or both.
 
 What stands before the program is ours, what stands after it is the program's and is not looked
 at: the border between the two is the first word that is not an option, or `-m` or `-c`, exactly
-as for the interpreter itself.
+as for the interpreter itself. An option of ours that takes a value has it after `=`, or as the
+next word.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import FAILED
 from holdfast.cli.interpreter import Program, run
@@ -18,12 +20,24 @@ from holdfast.errors import HoldfastError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.cli.supervisor import Watch
+    from holdfast.findings import Report
+
 DESCRIPTION = """\
 Runs a Python program as the interpreter would (same sys.argv, __main__,
-exit status, signals, stdin and tracebacks) under one of the tools.
+exit status, signals, stdin and tracebacks), watches it and all processes
+that it starts, and tells which shared objects died while a process still
+used them: where each was created, handed over, dropped and used afterwards,
+what got its memory, and what to write instead.
 """
 
 EPILOG = """\
+Without --guard nothing is corrected, except that memory is not really given
+to another object while a process uses it: so the report shows the fault, not
+its debris. With --as-is the program has the standard library's own memory.
+Findings are printed on standard error when the program has ended; a program
+in which nothing was found prints what it prints anyway.
+
 With --guard, the memory behind multiprocessing's Value, Array, RawValue,
 RawArray, Barrier and the semaphores behind its locks and queues come from a
 heap that knows which processes can still reach what. An object that its
@@ -31,18 +45,24 @@ creator dropped stays valid for the child that has it; nothing is given out
 twice. The same holds in every process that the program starts by fork,
 os.fork, spawn or forkserver, by Pool and ProcessPoolExecutor, and by
 multiprocess, billiard and loky. NumPy arrays over shared memory that are
-pickled, and so copied, are reported by a SharedCopyWarning.
+pickled, and so copied, are reported by a SharedCopyWarning. Nothing is
+watched then, unless --watch is given as well.
 
 examples:
-  holdfast run --guard app.py --port 80
-  holdfast run --guard -m package.module --flag
-  holdfast run --guard -c "import multiprocessing as mp; ..."
-  python -X dev -m holdfast run --guard app.py      interpreter options
+  holdfast run app.py --port 80                what is wrong, and where
+  holdfast run --halt app.py                   stop at the first finding
+  holdfast run --html report.html app.py       a page with a timeline
+  holdfast run --guard -m package.module       the same program, repaired
+  python -X dev -m holdfast run app.py         interpreter options
 
 exit status:
-  the program's own; 2 for wrong usage, 3 when holdfast itself fails, which
-  is before the program has started
+  the program's own, and if a signal ended it, the same signal; 1 if it
+  succeeded and there are findings; 2 for wrong usage, 3 when holdfast itself
+  fails before the program has started
 """
+
+# Options of ours whose value may be the next word.
+_WITH_VALUE = ("--json", "--sarif", "--html", "--colour", "--color", "--ignore")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,39 +82,135 @@ def main(arguments: Sequence[str]) -> int:
     Version: 0.1.
     """
     own, program = divide(arguments)
+    parser = _parser()
+    options = parser.parse_args(own)
+    if program is None:
+        parser.error("no program to run: give a script, -m module or -c code")
+    watching = options.watch or not options.guard
+    if not watching:
+        used = [name for name in ("as_is", "halt", "json", "sarif", "html") if vars(options)[name]]
+        if used:
+            option = used[0].replace("_", "-")
+            parser.error(f"--{option} needs watching: with --guard, give --watch as well")
+    elif options.guard and options.as_is:
+        parser.error("--as-is and --guard exclude each other: which memory shall it be?")
+    if watching:
+        words = tuple(arguments[len(own) :])
+        return _watched(options, program, words)
+    if not _guarded():
+        return FAILED
+    run(program)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="holdfast run",
-        usage="holdfast run --guard (script.py | -m module | -c code) [args ...]",
+        usage="holdfast run [options] (script.py | -m module | -c code) [args ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--guard", action="store_true", help="keep shared objects alive while a process uses them"
-    )
-    options = parser.parse_args(own)
-    if program is None:
-        parser.error("no program to run: give a script, -m module or -c code")
-    if not options.guard:
-        parser.error(
-            "this version does not look for lifetime hazards yet; "
-            "it repairs them: holdfast run --guard ..."
-        )
+    add = parser.add_argument
+    add("--guard", action="store_true", help="keep shared objects alive while a process uses them")
+    add("--watch", action="store_true", help="watch, also with --guard; without it the default")
+    add("--as-is", action="store_true", help="the standard library's own memory and its real fate")
+    add("--halt", action="store_true", help="end the program at the first finding")
+    add("--json", metavar="FILE", help="write the report as JSON, too; - is standard output")
+    add("--sarif", metavar="FILE", help="write it as SARIF 2.1.0, for code-scanning pages")
+    add("--html", metavar="FILE", help="write it as one page with a timeline")
+    add("--all-frames", action="store_true", help="show the frames of libraries in stacks")
+    add(
+        "--colour", "--color", choices=("auto", "always", "never"), default="auto",
+        help="colours: where the terminal has them, always or never",
+    )  # fmt: skip
+    return parser
+
+
+def _guarded() -> bool:
     try:
         from holdfast.guard import guard
 
         guard()
     except (HoldfastError, ImportError) as error:
         print(f"holdfast run: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ...]) -> int:
+    """Fork; become the program in the child, and its supervisor in the parent."""
+    from holdfast.cli import supervisor
+    from holdfast.sanitizer import recorder
+    from holdfast.sanitizer.capture import Capture
+
+    settings: dict[str, Any] = {"as_is": options.as_is, "guard": options.guard}
+    try:
+        capture = Capture.create()
+        if not options.as_is:
+            from holdfast import _family
+
+            _family.open()
+    except (OSError, HoldfastError, ImportError) as error:
+        print(f"holdfast run: {error}", file=sys.stderr)
         return FAILED
-    run(program)
-    return 0
+    watch = supervisor.Watch(capture, words, settings, halt=options.halt)
+    if watch.begin():
+        recorder.start(capture, settings)
+        if options.guard and not _guarded():
+            return FAILED
+        run(program)
+        return 0
+    status = watch.wait()
+    failed = _show(options, watch)
+    if failed and not status:
+        return FAILED
+    return supervisor.end_as(status, found=watch.found)
+
+
+def _show(options: argparse.Namespace, watch: Watch) -> bool:
+    """Print the report and write its files; whether a file could not be written."""
+    from holdfast.cli import supervisor
+
+    report = watch.report()
+    if report.findings or report.notes:
+        from holdfast.report import as_text
+
+        stream = sys.stderr
+        colour = options.colour == "always" or (options.colour == "auto" and stream.isatty())
+        width = shutil.get_terminal_size((100, 24)).columns
+        text = as_text.render(report, colour=colour, width=width, all_frames=options.all_frames)
+        print(text, end="", file=stream, flush=True)
+    failed = False
+    for form in ("json", "sarif", "html"):
+        path = vars(options)[form]
+        if path is not None:
+            try:
+                supervisor.write(path, _rendered(form, report))
+            except OSError as error:
+                print(f"holdfast run: {error}", file=sys.stderr)
+                failed = True
+    return failed
+
+
+def _rendered(form: str, report: Report) -> str:
+    import importlib
+
+    text: str = importlib.import_module(f"holdfast.report.as_{form}").render(report)
+    return text
 
 
 def divide(arguments: Sequence[str]) -> tuple[list[str], Program | None]:
     """Divide the words of the command line into holdfast's own and the program."""
+    value_follows = False
     for index, word in enumerate(arguments):
+        if value_follows:
+            value_follows = False
+            continue
+        if word in _WITH_VALUE:
+            value_follows = True
+            continue
         own, rest = list(arguments[:index]), list(arguments[index + 1 :])
         for switch, kind in (("-m", Program.module), ("-c", Program.command)):
             if word == switch:

@@ -1,0 +1,231 @@
+"""The process that the user started: it waits for the program, then tells what was seen.
+
+What it keeps true: nothing that the program does to itself can lose the report, as the program is
+another process: not `os._exit`, exec, SIGKILL or a crash. And the one who started us cannot tell
+the difference: signals arrive at the program, the status that it ends with is ours, and if a
+signal ended it, the same one ends us.
+
+A signal that the kernel sends to the terminal's processes, such as that of Ctrl-C, reaches the
+program without us; what is sent to us alone is passed on.
+
+Source: signal(7), sigwaitinfo(2), wait(2); the shell's exit status of POSIX.1, 2.8.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast import __version__
+from holdfast.findings import Report
+from holdfast.sanitizer import detect
+from holdfast.sanitizer.capture import FILE_NAME, Capture, Reader
+from holdfast.sanitizer.story import Story
+
+FINDINGS = 1
+
+# Sent to us, meant for the program.
+_PASSED_ON = (
+    signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGALRM,
+)  # fmt: skip
+# Sent to all processes of a terminal at once by a key; the program has its own.
+_OF_A_KEY = (signal.SIGINT, signal.SIGQUIT)
+_SI_KERNEL = 0x80
+# Seconds between two looks at the capture with --halt; for a key's signal that was sent to us by a
+# process, which may have sent it to the program as well; for the program to end when told to.
+_INTERVAL = 0.1
+_DELAY = 1.0
+_PATIENCE = 2.0
+
+
+@dataclass
+class Watch:
+    """A program that is being watched, from the outside."""
+
+    capture: Capture
+    program: tuple[str, ...]
+    settings: dict[str, Any]
+    halt: bool = False
+    pid: int = 0
+    ended_ns: int = 0
+    halted: bool = False
+    found: bool = False
+    _status: int | None = None
+    _late: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.capture)
+        self.story = Story(settings=self.settings)
+
+    def begin(self) -> bool:
+        """Fork; True in the process that is to become the program."""
+        signals = {*_PASSED_ON, *_OF_A_KEY, signal.SIGCHLD}
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        self.pid = os.fork()
+        if self.pid == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return True
+        return False
+
+    def wait(self) -> int:
+        """Wait for the program's end; its status as `waitstatus_to_exitcode` gives it."""
+        signals = {*_PASSED_ON, *_OF_A_KEY, signal.SIGCHLD}
+        while self._status is None:
+            received = signal.sigtimedwait(signals, self._timeout())
+            if received is not None and received.si_signo != signal.SIGCHLD:
+                self._pass_on(received)
+            self._send_late()
+            self._reap()
+            if self.halt and self._status is None and self._found():
+                self._end_program()
+        self.ended_ns = time.monotonic_ns()
+        return self._status
+
+    def report(self) -> Report:
+        """All that was seen, once the program has ended."""
+        self.story.read(self.reader, last=True)
+        self.story.ended_ns = self.ended_ns
+        for member in self.story.members.values():
+            if member.method == "main" and member.pid == self.pid:
+                member.ended_ns, member.status = self.ended_ns, self._status
+        notes: list[str] = []
+        if self.reader.torn:
+            notes.append(f"{self.reader.torn} records were not whole and have been left out")
+        if self.reader.lost:
+            notes.append(f"about {self.reader.lost} records were lost: the capture was full")
+        findings = tuple(detect.findings_of(self.story))
+        self.found = bool(findings)
+        return Report(
+            tool="run",
+            version=__version__,
+            python=".".join(map(str, sys.version_info[:3])),
+            program=self.program,
+            findings=findings,
+            processes=self.story.processes(),
+            began_ns=self.story.began_ns,
+            ended_ns=self.ended_ns,
+            notes=tuple(notes),
+        )
+
+    # ---- signals and ends ----
+
+    def _timeout(self) -> float:
+        if self._late or self.halt:
+            return _INTERVAL
+        return 3600.0
+
+    def _pass_on(self, received: signal.struct_siginfo) -> None:
+        number = received.si_signo
+        if number not in _OF_A_KEY:
+            if received.si_code != _SI_KERNEL:
+                self._send(number)
+        elif received.si_code != _SI_KERNEL:
+            self._late.append((time.monotonic() + _DELAY, number))
+
+    def _send_late(self) -> None:
+        """Pass on what a process sent, unless the program shows that it has had it itself."""
+        for entry in list(self._late):
+            if time.monotonic() >= entry[0]:
+                self._late.remove(entry)
+                self.story.read(self.reader)
+                done = any(
+                    member.pid == self.pid and member.done_ns is not None
+                    for member in self.story.members.values()
+                )
+                if not done:
+                    self._send(entry[1])
+
+    def _send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def _reap(self) -> None:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._status = os.waitstatus_to_exitcode(status)
+
+    def _found(self) -> bool:
+        return self.story.read(self.reader) and bool(detect.findings_of(self.story))
+
+    def _end_program(self) -> None:
+        """End the family: the program first by SIGTERM, and what is left by SIGKILL."""
+        self.halted, self.halt = True, False
+        pids = [member.pid for member in self.story.members.values() if member.ended_ns is None]
+        handles = {pid: handle for pid in pids if (handle := _handle_of(pid)) >= 0}
+        self._send(signal.SIGTERM)
+        deadline = time.monotonic() + _PATIENCE
+        while self._status is None and time.monotonic() < deadline:
+            signal.sigtimedwait({signal.SIGCHLD}, _INTERVAL)
+            self._reap()
+        for handle in handles.values():
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
+        while self._status is None:
+            signal.sigtimedwait({signal.SIGCHLD}, _INTERVAL)
+            self._reap()
+
+
+def _handle_of(pid: int) -> int:
+    """A pidfd of a process that has the capture mapped, so that no stranger is hit; or -1."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return -1
+    try:
+        mapped = FILE_NAME in Path(f"/proc/{pid}/maps").read_text(errors="replace")
+    except OSError:
+        mapped = False
+    if not mapped:
+        os.close(handle)
+        return -1
+    return handle
+
+
+def end_as(status: int, *, found: bool) -> int:
+    """End like the program: by the same signal, or with its status, or with 1 for findings."""
+    if status >= 0:
+        return FINDINGS if found and not status else status
+    number = signal.Signals(-status)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    if number not in {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    _no_core()
+    os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    return 128 + number
+
+
+def _no_core() -> None:
+    """The program has left its core; one of ours would replace it."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def write(path: str, text: str) -> None:
+    """Write a report that only the user may read; "-" is standard output.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)

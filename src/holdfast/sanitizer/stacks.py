@@ -1,0 +1,116 @@
+"""Stacks, cheap to take: positions in code, interned; text only for those that are reported.
+
+What it keeps true: taking a stack changes nothing for the program. Only code objects and positions
+are looked at, never a frame's variables, which would keep what they name alive. A code object that
+was seen is kept, so that its id names nothing else later.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+# Frames of a stack, the innermost ones, and different stacks of a process. Beyond that the stack
+# is unknown (0): a program that makes code without end must not make us do the same.
+MOST_FRAMES = 60
+MOST_STACKS = 200_000
+
+# (file, line, column, end line, end column, function); columns from 1, 0 if unknown.
+Frame = tuple[str, int, int, int, int, str]
+
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+
+
+class Stacks:
+    """The stacks that one process has seen, by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, ...], int] = {}
+        self._stacks: dict[int, tuple[int, ...]] = {0: ()}
+        self._codes: dict[int, CodeType] = {}
+        self._next = itertools.count(1)
+
+    def take(self, skip: int = 1) -> int:
+        """The number of the calling thread's stack.
+
+        Args:
+            skip: How many frames to leave out: 1 begins with the caller's.
+        """
+        parts: list[int] = []
+        codes = self._codes
+        frame: FrameType | None = sys._getframe(skip)
+        left = MOST_FRAMES
+        while frame is not None and left:
+            code = frame.f_code
+            key = id(code)
+            if key not in codes:
+                codes[key] = code
+            parts += (key, frame.f_lasti)
+            frame = frame.f_back
+            left -= 1
+        whole = tuple(parts)
+        number = self._numbers.get(whole)
+        if number is None:
+            number = self._add(whole)
+        return number
+
+    def _add(self, whole: tuple[int, ...]) -> int:
+        if len(self._stacks) >= MOST_STACKS:
+            return 0
+        # Two threads may add the same stack: it then has two numbers, which does no harm.
+        number = next(self._next)
+        self._stacks[number] = whole
+        self._numbers[whole] = number
+        return number
+
+    def frames(self, number: int) -> list[Frame]:
+        """A stack as text, innermost frame first, without the frames of this package."""
+        whole = self._stacks[number]
+        found: list[Frame] = []
+        for key, position in zip(whole[::2], whole[1::2], strict=True):
+            code = self._codes[key]
+            if not code.co_filename.startswith(_OURS):
+                found.append(_frame(code, position))
+        return found
+
+    def operation(self, number: int) -> str:
+        """What the innermost frame of a stack that is not ours is executing: "STORE_FAST"."""
+        import opcode  # on demand: only for what is reported
+
+        whole = self._stacks[number]
+        for key, position in zip(whole[::2], whole[1::2], strict=True):
+            code = self._codes[key]
+            if not code.co_filename.startswith(_OURS):
+                return opcode.opname[code.co_code[position]] if position >= 0 else ""
+        return ""
+
+
+def _frame(code: CodeType, position: int) -> Frame:
+    name: str = getattr(code, "co_qualname", code.co_name)
+    line = code.co_firstlineno
+    column = end_line = end_column = 0
+    if sys.version_info >= (3, 11) and position >= 0:
+        found: Any = next(_skipped(code.co_positions(), position // 2), None)
+        if found is not None:
+            line = found[0] or line
+            end_line = found[1] or 0
+            column = 0 if found[2] is None else found[2] + 1
+            end_column = 0 if found[3] is None else found[3] + 1
+            return code.co_filename, line, column, end_line, end_column, name
+    for start, end, number in code.co_lines():
+        if start <= position < end and number is not None:
+            line = number
+            break
+    return code.co_filename, line, column, end_line, end_column, name
+
+
+def _skipped(positions: Any, count: int) -> Any:
+    for _ in range(count):
+        next(positions, None)
+    return positions

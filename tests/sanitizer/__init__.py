@@ -1,0 +1,1 @@
+"""What `holdfast run` sees, and what it leaves as it was."""
