@@ -13,9 +13,8 @@ PAGES = {"en": "README.md", "zh": "README.zh.md"}
 @pytest.mark.parametrize("language", PAGES)
 def test_a_front_page_shows_the_saved_figures(language):
     page = (ROOT / PAGES[language]).read_text(encoding="utf-8")
-    assert readme.speed(language) in page, (
-        f"put in what `python -m benchmarks.readme {language}` prints"
-    )
+    how = f"put in what `python -m benchmarks.readme {language}` prints"
+    assert readme.speed(language) in page, how
     assert readme.promises(language) in page, how
 
 
