@@ -271,7 +271,7 @@ any_finding = st.builds(
     Finding, st.sampled_from(["HF101", "HF704"]), any_text, any_place, any_text,
     st.none() | st.builds(Subject, any_text, any_text, st.lists(any_text).map(tuple)),
     st.lists(any_step, max_size=3).map(tuple),
-    st.sampled_from(["low", "medium", "high"]), st.integers(0, 10**6),
+    st.sampled_from(["low", "medium", "high"]), st.integers(1, 10**6),
 )  # fmt: skip
 
 
