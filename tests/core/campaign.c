@@ -19,6 +19,7 @@
 #define HEAP_BYTES (64ull << 20)
 #define GO_ON_EVERY 4
 #define PAUSE_EVERY 64
+#define TELL_EVERY 500
 
 typedef struct {
     pid_t pid;
@@ -220,6 +221,16 @@ static void tell(double seconds) {
            (unsigned long long)f.tickets_issued, (unsigned long long)hf_load64_relaxed(&game->refused), seconds);
 }
 
+/* A long campaign says now and then how far it is. */
+static void tell_progress(uint64_t wanted, uint64_t since) {
+    static uint64_t told = 0;
+    if (kills < told + TELL_EVERY) return;
+    told = kills;
+    printf("%llu of %llu kills, %.0f s\n", (unsigned long long)kills, (unsigned long long)wanted,
+           (double)(hf_now_ns() - since) / 1e9);
+    fflush(stdout);
+}
+
 static void campaign(uint64_t wanted) {
     uint64_t since = hf_now_ns();
     scene_open(HEAP_BYTES);
@@ -237,6 +248,7 @@ static void campaign(uint64_t wanted) {
         if (kills % GO_ON_EVERY == 0) survivors_go_on();
         seat_player(i);
         if (kills % PAUSE_EVERY == 0) all_check();
+        tell_progress(wanted, since);
     }
     for (int i = 0; i < players; i++) {
         if (seats[i].pid == 0) continue;
@@ -272,6 +284,7 @@ int main(int argc, char **argv) {
     random_state = seed * 0x9e3779b97f4a7c15ull + 1;
     hf_test_say("--kills %llu --seed %llu", (unsigned long long)wanted, (unsigned long long)seed);
     printf("campaign %s\n", hf_test_case);
+    fflush(stdout);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     campaign(wanted);
     return 0;
