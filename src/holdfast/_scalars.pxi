@@ -90,15 +90,15 @@ cdef int code_in_pickle(object code) except -1:
 cdef str describe(uint8_t code):
     """A typecode in words, with its range: what errors say."""
     cdef unsigned scalar = SCALAR_OF[code]
-    cdef unsigned bits = 8 * HF_SCALAR_BYTES(scalar)
+    cdef object values = 1 << <object> (8 * HF_SCALAR_BYTES(scalar))  # of Python's ints: C's overflow
     cdef int i = 0
     while <uint8_t> TYPECODES[i] != code:
         i += 1
     text = f"typecode {chr(code)!r} (C {TYPE_NAMES[i].decode()}"
     if HF_SCALAR_CLASS(scalar) == HF_SCALAR_SIGNED:
-        text += f", {-(1 << (bits - 1))} to {(1 << (bits - 1)) - 1}"
+        text += f", {-values // 2} to {values // 2 - 1}"
     elif HF_SCALAR_CLASS(scalar) == HF_SCALAR_UNSIGNED:
-        text += f", 0 to {(1 << bits) - 1}"
+        text += f", 0 to {values - 1}"
     return text + ")"
 
 

@@ -109,9 +109,8 @@ class TestIntegers:
                 assert value.load() == number
             for number in (low - 1, high + 1, 10**30, -(10**30)):
                 for write in (value.store, value.exchange, value.add, value.max, setter(value)):
-                    with pytest.raises(
-                        OverflowError, match=f"{number} does not fit typecode '{code}'"
-                    ):
+                    says = rf"{number} does not fit typecode '{code}' \(C .*, {low} to {high}\)"
+                    with pytest.raises(OverflowError, match=says):
                         write(number)
                 assert value.load() == high
 
