@@ -1,0 +1,452 @@
+"""What all parts of the machine share: frames, things, names, and telling the rules.
+
+The machine follows a program on paper: it goes through the statements of a module or function as
+the interpreter would, calls of the project's own functions included, with a `State` in place of
+memory. It is made of four parts, each building on the one before: this one, `Expressions`,
+`Calls` (what calls do, `library.py` for those of the libraries) and `Machine` (statements).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from holdfast.lint import catalogue
+from holdfast.lint.catalogue import OUTSIDE, Named
+from holdfast.lint.modules import Module, absolute_name
+from holdfast.lint.state import Spot, State
+from holdfast.lint.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from holdfast.findings import Finding
+    from holdfast.lint.catalogue import Kind
+    from holdfast.lint.events import Call, Rule
+    from holdfast.lint.modules import Project
+    from holdfast.lint.options import Options
+    from holdfast.lint.things import Value
+
+# Statements that one entry may cost: more than any function that people write needs.
+BUDGET = 20_000
+
+
+class BudgetError(Exception):
+    """Following a function further costs more than it can tell."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """A call that is being followed.
+
+    Attributes:
+        number: The key of its variables in the state.
+        module: In which it stands.
+        name: The qualified name of the function; "" for a module.
+        node: The module, function or lambda.
+        cls: The class whose method it is.
+        function: The function.
+        call: The call that led here; None for the outermost.
+        receiver: The first argument of a method.
+    """
+
+    number: int
+    module: Module
+    name: str
+    node: ast.AST
+    cls: Class | None = None
+    function: Function | None = None
+    call: ast.AST | None = None
+    receiver: Thing | None = None
+
+    @property
+    def is_module(self) -> bool:
+        """Whether it is the frame of a module."""
+        return isinstance(self.node, ast.Module)
+
+
+class Base:
+    """See the module."""
+
+    def __init__(
+        self, home: Module, project: Project, options: Options, rules: Sequence[Rule]
+    ) -> None:
+        self.home = home
+        self.project = project
+        self.options = options
+        self.rules = rules
+        self.default_method = options.default_method()
+        self.findings: list[Finding] = []
+        self.stack: list[Frame] = []
+        self.temporaries: list[list[Refs]] = []
+        self.held_by_with: list[Refs] = []
+        # What the names and places that the statement at hand assigns to stood for until now.
+        self.replaced: set[Value] = set()
+        self.spent = 0
+        self.silent = 0
+        self.state = State()
+        self._things: dict[Hashable, Thing] = {}
+        self._frames: dict[Hashable, int] = {}
+        self._loaded: dict[Module, State | None] = {}
+        self._module_frames: dict[Module, int] = {}
+
+    # ---- parts that build on this one -----------------------------------------------------------
+
+    def eval(self, node: ast.AST | None, state: State) -> Refs:
+        """What an expression may stand for."""
+        _not_here(node, state)
+
+    def assign(self, target: ast.expr, refs: Refs, state: State) -> None:
+        """Assign to a name, attribute, element or several of them."""
+        _not_here(target, refs, state)
+
+    def visit_call(self, node: ast.Call, state: State) -> Refs:
+        """What a call gives; what it does is done to the state."""
+        _not_here(node, state)
+
+    def library_attribute(self, owner: Thing, name: str, node: ast.AST, state: State) -> Refs:
+        """An attribute of a thing that is a library's."""
+        _not_here(owner, name, node, state)
+
+    def refine(self, tests: Sequence[ast.expr], state: State) -> None:
+        """These conditions are true from here on."""
+        _not_here(tests, state)
+
+    def load(self, module: Module) -> State | None:
+        """The state at the end of a module that is imported."""
+        _not_here(module)
+
+    # ---- where the machine is -------------------------------------------------------------------
+
+    @property
+    def module(self) -> Module:
+        """The module that is being followed."""
+        return self.stack[-1].module if self.stack else self.home
+
+    @property
+    def function(self) -> str:
+        """The qualified name of the function that is being followed."""
+        return self.stack[-1].name if self.stack else ""
+
+    @property
+    def withs(self) -> tuple[Refs, ...]:
+        """What the `with` statements around the place were given."""
+        return tuple(self.held_by_with)
+
+    @property
+    def calls(self) -> Context:
+        """The calls that are being followed, outermost first."""
+        return tuple(frame.call for frame in self.stack if frame.call is not None)
+
+    def spots(self, node: ast.AST) -> tuple[Spot, ...]:
+        """Where a node stands, and the calls that led there, outermost first."""
+        nodes = [*(frame.call or frame.node for frame in self.stack[1:]), node]
+        return tuple(
+            Spot(frame.module, frame.name, each)
+            for frame, each in zip(self.stack, nodes, strict=False)
+        )
+
+    def qualified(self, name: str) -> str:
+        """The qualified name of something that is defined where the machine is."""
+        outer = self.stack[-1]
+        if outer.is_module:
+            return name
+        if isinstance(outer.node, ast.ClassDef):
+            return f"{outer.name}.{name}"
+        return f"{outer.name}.<locals>.{name}"
+
+    def method(self, process: Thing) -> str:
+        """The start method of a process."""
+        return process.method or self.default_method
+
+    def kept(self, state: State | None = None) -> set[Thing]:
+        """Everything that is kept alive in this process."""
+        at = self.state if state is None else state
+        numbers = {*(frame.number for frame in self.stack), *self._module_frames.values()}
+        return at.kept(
+            numbers, (each for refs in self.temporaries for some in refs for each in some)
+        )
+
+    def keep(self, refs: Refs) -> None:
+        """A temporary of the current statement."""
+        if refs and self.temporaries:
+            self.temporaries[-1].append(refs)
+
+    def evaluate(self, node: ast.expr) -> Refs:
+        """What an expression may stand for, without doing what it does."""
+        self.silent += 1
+        try:
+            return self.eval(node, self.state.copy())
+        finally:
+            self.silent -= 1
+
+    # ---- things ---------------------------------------------------------------------------------
+
+    def thing(self, kind: Kind, key: Hashable, node: ast.AST) -> Thing:
+        """The one thing with this key; not made older when it is asked for again."""
+        found = self._things.get(key)
+        if found is None:
+            found = self._things[key] = Thing(kind, node, self.module, self.function)
+        return found
+
+    def make(self, kind: Kind, node: ast.AST, state: State, tag: str = "") -> Thing:
+        """A new thing: what this place made before is an older one now."""
+        key = (node, self.calls, tag, kind.role)
+        young = self.thing(kind, key, node)
+        if young.older is None:
+            young.older = Thing(kind, node, young.module, young.function)
+        if young in state.heap:
+            for name in ("library", "method", "cls", "text", "lockless"):
+                setattr(young.older, name, getattr(young, name))
+            base = young.base
+            young.older.base = base.older if base is not None and base.older else base
+            state.age(young, young.older)
+            for level in self.temporaries:
+                level[:] = [refs | {young.older} if young in refs else refs for refs in level]
+        young.kind = kind
+        state.heap[young] = {}
+        self.keep(frozenset({young}))
+        return young
+
+    # ---- names ----------------------------------------------------------------------------------
+
+    def variables(self, state: State) -> dict[str, Refs]:
+        """The variables of the function that is being followed."""
+        return state.frames.setdefault(self.stack[-1].number, {})
+
+    def lookup(self, name: str, state: State) -> Refs:
+        """What a name stands for, where the machine is."""
+        frame = self.stack[-1]
+        found = state.frames.get(frame.number, {}).get(name)
+        if found is not None:
+            return found
+        function = frame.function
+        if function is not None:
+            if name in local_names(function.node):
+                return NOTHING
+            outer = function.frame
+            if outer is not None and outer in state.frames and name in state.frames[outer]:
+                return state.frames[outer][name]
+        elif isinstance(frame.node, ast.ClassDef) and len(self.stack) > 1:
+            own = self.stack.pop()
+            try:
+                return self.lookup(name, state)
+            finally:
+                self.stack.append(own)
+        return self.lookup_in(frame.module, name, state, own=True)
+
+    def lookup_in(self, module: Module, name: str, state: State, *, own: bool = False) -> Refs:
+        """What a name of a module stands for; with `own`, builtins are asked too."""
+        number = self.module_frame(module)
+        if number not in state.frames:
+            loaded = self.load(module)
+            if loaded is not None:
+                _take_in(state, loaded)
+            state.frames.setdefault(number, {})
+        found = state.frames[number].get(name)
+        if found is not None:
+            lazy = [each for each in found if isinstance(each, Lazy)]
+            for each in lazy:  # a name that another module has from a third
+                if each.module is not module or each.name != name:
+                    found = (found - {each}) | self.lookup_in(each.module, each.name, state)
+            return found
+        if own:
+            return frozenset({Named(f"builtins.{name}")}) if name in _BUILTINS else NOTHING
+        if module.is_package:
+            inner = self.project.find(f"{module.name}.{name}", module)
+            if inner is not None:
+                return frozenset({inner})
+        return NOTHING
+
+    def module_frame(self, module: Module) -> int:
+        """The number of the frame that holds a module's variables."""
+        return self._module_frames.setdefault(module, self.frame_number(module))
+
+    def frame_number(self, key: Hashable) -> int:
+        """The number of a frame."""
+        return self._frames.setdefault(key, len(self._frames) + 1)
+
+    def imported(self, path: str, at: Module) -> Refs:
+        """What an import of a dotted name gives."""
+        name = Named(path)
+        known = catalogue.named(path)
+        if known != name:
+            return frozenset({known})
+        module = self.project.find(path, at)
+        return frozenset({module if module is not None else known})
+
+    def imported_from(self, node: ast.ImportFrom, name: str, at: Module) -> Refs:
+        """What `from ... import name` gives."""
+        source = absolute_name(node, at)
+        if not node.level:
+            path = f"{source}.{name}"
+            known = catalogue.named(path)
+            if known != Named(path):
+                return frozenset({known})
+        module = self.project.find(source, at) if source else None
+        if module is not None and module is not at:
+            inner = self.project.find(f"{source}.{name}", at) if module.is_package else None
+            return frozenset({Lazy(module, name)}) if inner is None else frozenset({inner})
+        inner = self.project.find(f"{source}.{name}" if source else name, at)
+        if inner is not None:
+            return frozenset({inner})
+        return frozenset({Named(f"{source}.{name}")})
+
+    # ---- classes --------------------------------------------------------------------------------
+
+    def lineage(
+        self, cls: Class, state: State, seen: tuple[Class, ...] = ()
+    ) -> list[Class | Named]:
+        """A class and its bases, nearest first; those of libraries by their names."""
+        found: list[Class | Named] = [cls]
+        if cls in seen or len(seen) > 20:
+            return found
+        for base in cls.node.bases:
+            for value in self.in_module(cls.module, base, state):
+                if isinstance(value, Class):
+                    found += [
+                        each
+                        for each in self.lineage(value, state, (*seen, cls))
+                        if each not in found
+                    ]
+                elif isinstance(value, Named):
+                    found.append(value)
+        return found
+
+    def in_module(self, module: Module, node: ast.expr, state: State) -> Refs:
+        """What an expression at the top of a module may stand for."""
+        frame = Frame(self.module_frame(module), module, "", module.tree)
+        self.stack.append(frame)
+        self.silent += 1
+        try:
+            refs = self.eval(node, state)
+            return frozenset(
+                found
+                for each in refs
+                for found in (
+                    self.lookup_in(each.module, each.name, state)
+                    if isinstance(each, Lazy)
+                    else frozenset({each})
+                )
+            )
+        finally:
+            self.silent -= 1
+            self.stack.pop()
+
+    def method_of(
+        self, cls: Class, name: str, state: State, after: Class | None = None
+    ) -> Function | None:
+        """The method that a class has under a name; with `after`, the one of the bases behind."""
+        lineage = self.lineage(cls, state)
+        if after is not None:
+            lineage = lineage[lineage.index(after) + 1 :] if after in lineage else lineage[1:]
+        for each in lineage:
+            if isinstance(each, Named):
+                continue
+            for node in reversed(each.node.body):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+                    qualified = f"{each.name}.{name}"
+                    return Function(node, each.module, each.frame, each, qualified)
+        return None
+
+    def class_attribute(self, cls: Class, name: str, state: State) -> Refs:
+        """What a class, or its bases, hold under a name."""
+        for each in self.lineage(cls, state):
+            if isinstance(each, Class):
+                found = state.get(self.class_thing(each), name)
+                if found:
+                    return found
+        found_method = self.method_of(cls, name, state)
+        return frozenset({found_method}) if found_method is not None else NOTHING
+
+    def class_thing(self, cls: Class) -> Thing:
+        """The thing that holds what the body of a class assigns."""
+        return self.thing(OUTSIDE, ("class", cls.node), cls.node)
+
+    def bind(self, owner: Thing, function: Function, node: ast.AST, state: State) -> Refs:
+        """A method with its object; what a property gives."""
+        del node, state
+        return frozenset({Bound(owner, getattr(function.node, "name", ""), function)})
+
+    # ---- rules ----------------------------------------------------------------------------------
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Take down what a rule has found."""
+        if not self.silent:
+            self.findings.extend(findings)
+
+    def tell_call(self, call: Call, state: State) -> None:
+        """Tell the rules of a call."""
+        if self.silent:
+            return
+        self.state = state
+        for rule in self.rules:
+            self.tell(rule.on_call(call, self))  # type: ignore[arg-type]
+
+    @staticmethod
+    def target_names(node: ast.AST) -> set[str]:
+        """The names that the clauses of a comprehension bind."""
+        return {
+            each.id
+            for clause in getattr(node, "generators", ())
+            for each in ast.walk(clause.target)
+            if isinstance(each, ast.Name)
+        }
+
+
+def _not_here(*arguments: object) -> NoReturn:
+    raise NotImplementedError(arguments)
+
+
+def _take_in(state: State, loaded: State) -> None:
+    """What an imported module has made is there from now on."""
+    for number, names in loaded.frames.items():
+        state.frames.setdefault(number, dict(names))
+    for thing, fields in loaded.heap.items():
+        state.heap.setdefault(thing, dict(fields))
+    state.escaped |= loaded.escaped
+
+
+@functools.lru_cache(maxsize=4096)
+def local_names(node: ast.AST) -> frozenset[str]:
+    """The names that are local to a function."""
+    arguments = getattr(node, "args", None)
+    names: set[str] = set()
+    if isinstance(arguments, ast.arguments):
+        names = {each.arg for each in all_arguments(arguments)}
+    outer: set[str] = set()
+    rest: list[ast.AST] = [each for each in ast.iter_child_nodes(node) if each is not arguments]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(each.name)
+            continue
+        if isinstance(each, ast.Lambda):
+            continue
+        if isinstance(each, (ast.Global, ast.Nonlocal)):
+            outer.update(each.names)
+        elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            names.add(each.id)
+        elif isinstance(each, ast.alias):
+            names.add((each.asname or each.name).partition(".")[0])
+        elif isinstance(each, ast.ExceptHandler) and each.name:
+            names.add(each.name)
+        rest.extend(ast.iter_child_nodes(each))
+    return frozenset(names - outer)
+
+
+def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    """All parameters of a function, in order."""
+    found = [*arguments.posonlyargs, *arguments.args]
+    if arguments.vararg:
+        found.append(arguments.vararg)
+    found += arguments.kwonlyargs
+    if arguments.kwarg:
+        found.append(arguments.kwarg)
+    return found
+
+
+_BUILTINS = frozenset(dir(builtins))

@@ -1,0 +1,182 @@
+"""What conditions decide, and what they tell about the values in them.
+
+What it keeps true: a condition that was decided on a way stays decided on it until one of its
+names is assigned. So what starts and joins a process under the same condition is one way, and the
+rest another. Where a condition says that a process has ended or is not there, it has, and is not.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.lint.calls import Calls
+from holdfast.lint.state import ENDED, truths
+from holdfast.lint.things import NOTHING, Const, Refs, Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.lint.state import State
+
+
+class Conditions(Calls):
+    """The part of the machine that decides."""
+
+    # ---- deciding -------------------------------------------------------------------------------
+
+    def branch(self, test: ast.expr, state: State) -> tuple[State | None, State | None]:
+        """The states in which a condition holds and does not hold; None where that cannot be."""
+        refs = self.eval(test, state)
+        self.temporaries[-1].clear()
+        if state.dead:
+            return None, None
+        possible = self._decided(test, refs, state)
+        yes = state if True in possible else None
+        no = (state.copy() if yes is not None else state) if False in possible else None
+        if yes is not None and no is not None:
+            key = _fact(test)
+            if key is not None:
+                yes.facts[key] = (True, _names(test))
+                no.facts[key] = (False, _names(test))
+        for at, outcome in ((yes, True), (no, False)):
+            if at is not None:
+                self._learn(test, outcome, at)
+        return yes, no
+
+    def _decided(self, test: ast.expr, refs: Refs, state: State) -> set[bool]:
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self._decided(test.operand, self.eval(test.operand, state), state)
+            return {not each for each in inner}
+        key = _fact(test)
+        if key is not None and key in state.facts:
+            return {state.facts[key][0]}
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            return self._compared(test, state)
+        if isinstance(test, (ast.Name, ast.Attribute, ast.Constant, ast.NamedExpr)):
+            if isinstance(test, ast.Constant):
+                return {bool(test.value)}
+            return truths(refs)
+        return {True, False}
+
+    def _compared(self, test: ast.Compare, state: State) -> set[bool]:
+        """`x is None`, `x is not None`, `__name__ == "__main__"`."""
+        right = test.comparators[0]
+        operator = test.ops[0]
+        if is_none(right) and isinstance(operator, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)):
+            refs = self.eval(test.left, state)
+            answers = {each == Const(None) for each in refs} if refs else {True, False}
+            if any(isinstance(e, Thing) and e.kind.role == "outside" for e in refs):
+                answers = {True, False}
+            positive = isinstance(operator, (ast.Is, ast.Eq))
+            return answers if positive else {not each for each in answers}
+        if is_main_test(test):
+            return {True}
+        return {True, False}
+
+    def _learn(self, test: ast.expr, outcome: bool, state: State) -> None:
+        """What a condition tells about the values in it."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            self._learn(test.operand, not outcome, state)
+        elif isinstance(test, ast.BoolOp):
+            if isinstance(test.op, ast.And) == outcome:
+                for each in test.values:
+                    self._learn(each, outcome, state)
+        elif isinstance(test, ast.Compare) and len(test.ops) == 1:
+            right = test.comparators[0]
+            if is_none(right):
+                same = isinstance(test.ops[0], (ast.Is, ast.Eq))
+                if isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
+                    if outcome != same:  # exitcode is not None
+                        self._known_ended(test.left.value, state)
+                else:
+                    self._filter(test.left, outcome != same, state)
+        elif isinstance(test, (ast.Name, ast.Attribute)):
+            self._filter(test, outcome, state)
+        elif isinstance(test, ast.Call):
+            self._learn_from_call(test, outcome, state)
+
+    def _learn_from_call(self, test: ast.Call, outcome: bool, state: State) -> None:
+        """`p.is_alive()`, `any(p.is_alive() for p in processes)`."""
+        func = test.func
+        if outcome:
+            return
+        if isinstance(func, ast.Attribute) and func.attr == "is_alive":
+            self._known_ended(func.value, state)
+        elif isinstance(func, ast.Name) and func.id == "any" and test.args:
+            inner = test.args[0]
+            asked = getattr(getattr(inner, "elt", None), "func", None)
+            if isinstance(inner, (ast.GeneratorExp, ast.ListComp)) and (
+                isinstance(asked, ast.Attribute) and asked.attr == "is_alive"
+            ):
+                elements = self.elements_of(self.eval(inner.generators[0].iter, state), state)
+                state.note([e for e in elements if isinstance(e, Thing)], ENDED, surely=True)
+
+    def _known_ended(self, node: ast.expr, state: State) -> None:
+        things = [each for each in self.eval(node, state) if isinstance(each, Thing)]
+        state.note(things, ENDED, surely=True)
+
+    def _filter(self, node: ast.expr, something: bool, state: State) -> None:
+        """A name or attribute is known to be something, or to be None."""
+        if isinstance(node, ast.Name):
+            places = [self.variables(state)] if node.id in self.variables(state) else []
+            name = node.id
+        elif isinstance(node, ast.Attribute):
+            owners = self.eval(node.value, state)
+            places = [state.heap[o] for o in owners if isinstance(o, Thing) and o in state.heap]
+            name = node.attr
+        else:
+            return
+        for place in places:
+            refs = place.get(name, NOTHING)
+            none = Const(None) in refs
+            if something and none:
+                place[name] = refs - {Const(None)}
+            elif not something and none:
+                place[name] = frozenset({Const(None)})
+                for each in refs:  # a process that is not there on this way never was
+                    if isinstance(each, Thing):
+                        state.status.pop(each, None)
+
+    def refine(self, tests: Sequence[ast.expr], state: State) -> None:
+        """These conditions are true from here on."""
+        for test in tests:
+            self.eval(test, state)
+
+
+def is_none(node: ast.expr) -> bool:
+    """Whether an expression is None."""
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def is_main_test(node: ast.expr) -> bool:
+    """Whether a condition is `__name__ == "__main__"`."""
+    return (
+        isinstance(node, ast.Compare)
+        and isinstance(node.left, ast.Name)
+        and node.left.id == "__name__"
+        and len(node.comparators) == 1
+        and isinstance(node.comparators[0], ast.Constant)
+        and node.comparators[0].value == "__main__"
+        and isinstance(node.ops[0], ast.Eq)
+    )
+
+
+def is_main_block(node: ast.stmt) -> bool:
+    """Whether a statement is `if __name__ == "__main__": ...`."""
+    return isinstance(node, ast.If) and is_main_test(node.test)
+
+
+def _fact(test: ast.expr) -> str | None:
+    """A condition as text, if it is one that stays as it is while its names do."""
+    for each in ast.walk(test):
+        if isinstance(each, (ast.Call, ast.Await, ast.Subscript, ast.NamedExpr)):
+            return None
+    if isinstance(test, ast.Constant):
+        return None
+    return ast.dump(test)
+
+
+def _names(test: ast.expr) -> frozenset[str]:
+    found = {each.id for each in ast.walk(test) if isinstance(each, ast.Name)}
+    return frozenset(found | {e.attr for e in ast.walk(test) if isinstance(e, ast.Attribute)})

@@ -1,0 +1,249 @@
+"""Source files of the checked tree, and how one of them finds another.
+
+What it keeps true: whatever a file holds, reading it ends in a `Module` or in an `UnreadableError`
+that says in one line why not, never in anything else. Modules are found as the import system would
+find them from where the importing file stands, and only files of the tree or beside them are read.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+from holdfast.findings import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Deeper than what the interpreter itself compiles; a parser or walk that goes on is at its end.
+DEEPEST = 1500
+
+
+class UnreadableError(HoldfastError, ValueError):
+    """A file cannot be checked.
+
+    Cause: it is no Python source of the interpreter that runs the checker, its encoding is not
+    what it says, or it cannot be read at all. Cure: what the text says; or leave the file out with
+    `exclude`.
+
+    Attributes:
+        file: The path.
+        line: Where, from 1; 0 if the whole file is meant.
+        why: What is wrong with it.
+    """
+
+    file: str
+    line: int
+    why: str
+
+    def __init__(self, *, file: str, line: int, why: str) -> None:
+        self.file = file
+        self.line = line
+        self.why = why
+        where = f"{file}:{line}" if line else file
+        super().__init__(f"{where}: not checked: {why}")
+
+
+class Module:
+    """One parsed file.
+
+    Attributes:
+        file: The path as the user named it.
+        path: The same, absolute.
+        name: Its dotted name, as far as the folders with an `__init__.py` tell.
+        text: The source.
+        lines: Its lines, without line ends.
+        tree: The syntax tree.
+    """
+
+    def __init__(self, file: str, data: bytes, path: Path | None = None) -> None:
+        self.file = file
+        self.path = path or Path(file).absolute()
+        self.is_package = self.path.name == "__init__.py"
+        self.name = _dotted(self.path)
+        self.text = _decoded(file, data)
+        self.tree = _parsed(file, self.text)
+        self._lines: list[str] | None = None
+        self._parents: dict[ast.AST, ast.AST] = {}
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as the parser counts them: form feeds and the like end none."""
+        if self._lines is None:
+            unified = self.text.replace("\r\n", "\n").replace("\r", "\n")
+            self._lines = unified.split("\n")
+        return self._lines
+
+    @property
+    def package(self) -> str:
+        """The package that a relative import starts from."""
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    def place(self, node: ast.AST, function: str = "") -> Place:
+        """Where a node stands, in characters."""
+        line = getattr(node, "lineno", 1)
+        end_line = getattr(node, "end_lineno", None) or line
+        return Place(
+            file=self.file,
+            line=line,
+            column=self._column(line, getattr(node, "col_offset", 0)) + 1,
+            end_line=end_line,
+            end_column=self._column(end_line, getattr(node, "end_col_offset", None) or 0) + 1,
+            function=function,
+            source=self._line(line).strip(),
+        )
+
+    def segment(self, node: ast.AST, longest: int = 40) -> str:
+        """The text of an expression on one line, shortened for a message."""
+        text = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node that a node stands in; None for the module itself."""
+        if not self._parents:
+            for each in ast.walk(self.tree):
+                for child in ast.iter_child_nodes(each):
+                    self._parents[child] = each
+        return self._parents.get(node)
+
+    def _line(self, number: int) -> str:
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def _column(self, number: int, offset: int) -> int:
+        line = self._line(number)
+        if line.isascii():
+            return offset
+        return len(line.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore"))
+
+
+def _dotted(path: Path) -> str:
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").exists() and folder.parent != folder:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts)
+
+
+def _decoded(file: str, data: bytes) -> str:
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        why = getattr(error, "msg", None) or str(error)
+        raise UnreadableError(file=file, line=1, why=f"its encoding: {why}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UnreadableError(file=file, line=line, why="it holds a NUL byte")
+    return text
+
+
+def _parsed(file: str, text: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the program's own doubtful escapes
+            return ast.parse(text)
+    except SyntaxError as error:
+        raise UnreadableError(file=file, line=error.lineno or 0, why=str(error.msg)) from None
+    except (RecursionError, MemoryError):
+        why = "it is nested more deeply than the parser can follow"
+        raise UnreadableError(file=file, line=0, why=why) from None
+    except (ValueError, OverflowError) as error:
+        raise UnreadableError(file=file, line=0, why=str(error)) from None
+
+
+def read(file: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UnreadableError: It cannot be read.
+    """
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(file=file, line=0, why=why) from None
+
+
+class Project:
+    """The modules that have been read, each once."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[Path, Module | None] = {}
+        self._found: dict[tuple[Path, str], Path | None] = {}
+
+    def add(self, module: Module) -> None:
+        """A module that has been read already."""
+        self._by_path[module.path] = module
+
+    def find(self, name: str, of: Module) -> Module | None:
+        """The module that `import name` in a file means; None if it is not the project's."""
+        folder = of.path.parent
+        key = (folder, name)
+        if key not in self._found:
+            self._found[key] = self._search(name, of)
+        path = self._found[key]
+        return self._load(path) if path is not None else None
+
+    def _search(self, name: str, of: Module) -> Path | None:
+        relative = Path(*name.split("."))
+        for base in _bases(of):
+            for candidate in (base / relative / "__init__.py", base / relative.with_suffix(".py")):
+                if candidate.is_file() and candidate != of.path:
+                    return candidate
+        return None
+
+    def _load(self, path: Path) -> Module | None:
+        if path not in self._by_path:
+            try:
+                data = read(str(path))
+                self._by_path[path] = Module(_shown(path), data, path)
+            except UnreadableError:  # it is told when it is that file's turn
+                self._by_path[path] = None
+        return self._by_path[path]
+
+
+def _bases(of: Module) -> Iterator[Path]:
+    """The folders in which the top of a dotted name may lie, as seen from a module."""
+    folder = of.path.parent
+    for _ in range(of.name.count(".") + (1 if of.is_package else 0)):
+        folder = folder.parent
+    yield folder
+    yield folder / "src"
+    if (folder.parent / "src") == folder or not (folder.parent / ".git").exists():
+        yield folder.parent
+    for up in list(folder.parents)[:4]:
+        if (up / "pyproject.toml").exists() or (up / "setup.py").exists():
+            yield up
+            yield up / "src"
+            return
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def absolute_name(node: ast.ImportFrom, of: Module) -> str:
+    """The dotted name that `from ... import` names, relative ones resolved."""
+    if not node.level:
+        return node.module or ""
+    parts = of.package.split(".") if of.package else []
+    keep = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
+    return ".".join([*keep, *([node.module] if node.module else [])])
+
+
+def stored_names(node: ast.AST) -> set[str]:
+    """All names that are bound somewhere below a node."""
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del))
+    }

@@ -1,0 +1,352 @@
+"""What may be true at one point of the program: who refers to whom, and which processes run.
+
+What it keeps true: an object is *kept* exactly if it can be reached from a root: the variables of
+the calls that are being followed, what has escaped to places that the checker does not see, a
+running process object (multiprocessing keeps those), and what an expression is just using. A
+state is copied where the program branches and merged where it joins, by union: what may be kept
+counts as kept, what may be running counts as running.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from holdfast.lint.catalogue import KEEPS_ARGUMENTS
+from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from holdfast.lint.modules import Module
+    from holdfast.lint.things import Value
+
+# What may be said of a process, an executor, a pool. "told": it has been waited for by a message
+# (an event, a queue), so it has probably done its work. "unsure": something that the checker does
+# not see may have joined it.
+NEW, RUNNING, TOLD, KILLED, UNSURE, ENDED = "new", "running", "told", "killed", "unsure", "ended"
+ALIVE = frozenset({RUNNING, TOLD, KILLED, UNSURE})
+
+
+# Variables, attributes or elements.
+Names = dict[str, Refs]
+_Key = TypeVar("_Key", int, Thing)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a function of the program."""
+
+    module: Module
+    function: str
+    node: ast.AST
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An object in what a process was given.
+
+    Attributes:
+        thing: The object.
+        process: The process.
+        node: The expression in the call that made the process by which it was given.
+        via: "args", "kwargs", "target", "closure" or "initargs".
+        inline: Nothing but the arguments refers to it.
+        owner: The object given, of which `thing` is a part; the same as `thing` if it is itself.
+        path: How the object given leads to it: `.id1`; "" if it is itself.
+        spots: Where it was given, in each of the functions that were being followed, outermost
+            first: the calls that led to the last of them, and there `node`.
+    """
+
+    thing: Thing
+    process: Thing
+    node: ast.AST
+    via: str
+    inline: bool
+    owner: Thing
+    path: str
+    spots: tuple[Spot, ...]
+
+
+@dataclass(slots=True)
+class State:
+    """See the module.
+
+    Attributes:
+        frames: Number of a frame: its variables.
+        heap: Thing: its attributes; "*" holds the elements of a container.
+        escaped: Things that somebody unknown refers to.
+        status: Process, pool or executor: what may be said of it.
+        handed: Process: what it was given.
+        facts: Condition (as text): how it was decided on this path, and the names in it.
+        exceptional: The path leads through an exception handler.
+        dead: The path ends here: what was called never returns.
+    """
+
+    frames: dict[int, Names] = field(default_factory=dict[int, Names])
+    heap: dict[Thing, Names] = field(default_factory=dict[Thing, Names])
+    escaped: set[Thing] = field(default_factory=set[Thing])
+    status: dict[Thing, frozenset[str]] = field(default_factory=dict[Thing, frozenset[str]])
+    handed: dict[Thing, tuple[Handed, ...]] = field(default_factory=dict[Thing, tuple[Handed, ...]])
+    facts: dict[str, tuple[bool, frozenset[str]]] = field(
+        default_factory=dict[str, tuple[bool, frozenset[str]]]
+    )
+    exceptional: bool = False
+    dead: bool = False
+
+    def copy(self) -> State:
+        """An independent one."""
+        return State(
+            {key: dict(names) for key, names in self.frames.items()},
+            {key: dict(names) for key, names in self.heap.items()},
+            set(self.escaped),
+            dict(self.status),
+            dict(self.handed),
+            dict(self.facts),
+            self.exceptional,
+            self.dead,
+        )
+
+    def become(self, other: State) -> None:
+        """Take over everything of another one."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
+
+    def merge(self, other: State) -> None:
+        """Whatever may be true in either."""
+        if other.dead:
+            return
+        if self.dead:
+            self.become(other.copy())
+            return
+        _union(self.frames, other.frames)
+        _union(self.heap, other.heap)
+        self.escaped |= other.escaped
+        for process, words in other.status.items():
+            self.status[process] = self.status.get(process, words) | words
+        for process, items in other.handed.items():
+            mine = self.handed.get(process, ())
+            self.handed[process] = mine + tuple(each for each in items if each not in mine)
+        self.facts = {key: how for key, how in self.facts.items() if other.facts.get(key) == how}
+        self.exceptional = self.exceptional and other.exceptional
+
+    def same(self, other: State) -> bool:
+        """Whether two paths have come to the same, whatever they decided on the way."""
+        return (
+            self.frames == other.frames
+            and self.status == other.status
+            and self.heap == other.heap
+            and self.escaped == other.escaped
+            and self.handed == other.handed
+            and self.exceptional == other.exceptional
+        )
+
+    # ---- who refers to whom ---------------------------------------------------------------------
+
+    def reach(self, start: Iterable[Value]) -> set[Thing]:
+        """All things that can be reached from some values."""
+        seen: set[Thing] = set()
+        functions: set[Function] = set()
+        rest = list(start)
+        while rest:
+            value = rest.pop()
+            if isinstance(value, Bound):
+                if value.function is not None:
+                    rest.append(value.function)
+                value = value.receiver
+            if isinstance(value, Thing):
+                if value not in seen:
+                    seen.add(value)
+                    for refs in self.heap.get(value, {}).values():
+                        rest.extend(refs)
+                    if value.base is not None and value.base.kind.role != "segment":
+                        rest.append(value.base)  # a view of a SharedMemory does not keep it
+            elif isinstance(value, Function) and value.frame is not None and value not in functions:
+                functions.add(value)
+                rest.extend(self.captured(value))
+        return seen
+
+    def captured(self, function: Function) -> Iterator[Value]:
+        """What the variables that a function closes over stand for now."""
+        variables = self.frames.get(function.frame or 0, {})
+        for name in free_names(function.node):
+            yield from variables.get(name, NOTHING)
+
+    def kept(self, frames: Iterable[int], temporaries: Iterable[Value]) -> set[Thing]:
+        """All things that are kept: see the module."""
+        roots: list[Value] = [*temporaries, *self.escaped]
+        for number in frames:
+            for refs in self.frames.get(number, {}).values():
+                roots.extend(refs)
+        for thing, words in self.status.items():
+            if thing.kind.role == "process" and words & ALIVE:
+                roots.append(thing)
+        return self.reach(roots)
+
+    def escape(self, values: Iterable[Value]) -> None:
+        """Somebody unknown refers to these from now on."""
+        for value in values:
+            if isinstance(value, Thing):
+                self.escaped.add(value)
+            elif isinstance(value, Bound):
+                self.escaped.add(value.receiver)
+            elif isinstance(value, Function) and value.frame is not None:
+                self.escaped.update(t for t in self.captured(value) if isinstance(t, Thing))
+
+    # ---- attributes and elements ----------------------------------------------------------------
+
+    def get(self, thing: Thing, name: str) -> Refs:
+        """What an attribute may stand for."""
+        return self.heap.get(thing, {}).get(name, NOTHING)
+
+    def put(self, thing: Thing, name: str, refs: Refs, *, add: bool = False) -> None:
+        """Set an attribute; with `add`, it may also still be what it was."""
+        fields = self.heap.setdefault(thing, {})
+        new = fields.get(name, NOTHING) | refs if add else refs
+        if new:
+            fields[name] = new
+        else:
+            fields.pop(name, None)
+
+    def elements(self, thing: Thing) -> Refs:
+        """What a container may hold, under any key."""
+        fields = self.heap.get(thing)
+        if not fields:
+            return NOTHING
+        return NOTHING.union(*(refs for key, refs in fields.items() if key[:1] in "*["))
+
+    # ---- age ------------------------------------------------------------------------------------
+
+    def age(self, young: Thing, old: Thing) -> None:
+        """The place of `young` makes another one: what it was until now is an older one."""
+        old_fields = self.heap.pop(young, None)
+        for variables in (*self.frames.values(), *self.heap.values()):
+            for name, refs in variables.items():
+                variables[name] = _replaced(refs, young, old)
+        if old_fields is not None:
+            mine = self.heap.setdefault(old, {})
+            for name, refs in old_fields.items():
+                mine[name] = mine.get(name, NOTHING) | _replaced(refs, young, old)
+        if young in self.escaped:
+            self.escaped.discard(young)
+            self.escaped.add(old)
+        if young in self.status:
+            words = self.status.pop(young)
+            # All those before must be known to have ended before the older ones count as ended.
+            self.status[old] = self.status.get(old, frozenset()) | words
+        self._age_handed(young, old)
+
+    def _age_handed(self, young: Thing, old: Thing) -> None:
+        def aged(each: Handed) -> Handed:
+            if young not in (each.thing, each.process, each.owner):
+                return each
+            new = {young: old}
+            return Handed(
+                new.get(each.thing, each.thing),
+                new.get(each.process, each.process),
+                each.node,
+                each.via,
+                each.inline,
+                new.get(each.owner, each.owner),
+                each.path,
+                each.spots,
+            )
+
+        for process, items in list(self.handed.items()):
+            changed = tuple(map(aged, items))
+            if process is young:
+                del self.handed[process]
+                mine = self.handed.get(old, ())
+                self.handed[old] = mine + tuple(each for each in changed if each not in mine)
+            elif changed != items:
+                self.handed[process] = changed
+
+    # ---- processes ------------------------------------------------------------------------------
+
+    def start(self, process: Thing) -> None:
+        """A process starts: from now on it alone has what only its arguments referred to."""
+        self.status[process] = frozenset({RUNNING})
+        if process.library not in KEEPS_ARGUMENTS:
+            fields = self.heap.get(process, {})
+            for name in ("_target", "_args", "_kwargs"):
+                fields.pop(name, None)
+
+    def note(self, processes: Iterable[Thing], word: str, *, surely: bool) -> None:
+        """Something is known of processes from now on; of which one exactly, if `surely`."""
+        for process in processes:
+            old = self.status.get(process)
+            if old is None or not (old & ALIVE):
+                continue
+            if word == ENDED and surely:
+                self.status[process] = frozenset({ENDED})
+            elif surely:
+                self.status[process] = frozenset({word if each in ALIVE else each for each in old})
+            else:
+                self.status[process] = old | {word}
+
+    def alive(self) -> Iterator[Thing]:
+        """Those that may be running."""
+        for process, words in self.status.items():
+            if words & ALIVE:
+                yield process
+
+
+def _union(mine: dict[_Key, Names], theirs: dict[_Key, Names]) -> None:
+    for key, names in theirs.items():
+        own = mine.get(key)
+        if own is None:
+            mine[key] = dict(names)
+            continue
+        for name, refs in names.items():
+            own[name] = own[name] | refs if name in own else refs
+
+
+def _replaced(refs: Refs, young: Thing, old: Thing) -> Refs:
+    for value in refs:
+        if value is young or (isinstance(value, Bound) and value.receiver is young):
+            return frozenset(
+                old
+                if each is young
+                else Bound(old, each.name, each.function, each.base_of)
+                if isinstance(each, Bound) and each.receiver is young
+                else each
+                for each in refs
+            )
+    return refs
+
+
+@functools.lru_cache(maxsize=4096)
+def free_names(node: ast.AST) -> frozenset[str]:
+    """The names that a function uses and does not bind itself."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    outer: set[str] = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            (used if isinstance(each.ctx, ast.Load) else bound).add(each.id)
+        elif isinstance(each, ast.arg):
+            bound.add(each.arg)
+        elif isinstance(each, ast.Nonlocal):
+            outer.update(each.names)
+    return frozenset((used - bound) | outer)
+
+
+# Things of these roles may be empty, None or anything else.
+_DOUBTFUL = {"outside", "container", "instance", "view"}
+
+
+def truths(refs: Refs) -> set[bool]:
+    """Which truth values an expression may have; both if nothing is known."""
+    if not refs:
+        return {True, False}
+    found: set[bool] = set()
+    for each in refs:
+        if isinstance(each, Const):
+            found.add(bool(each.value))
+        elif isinstance(each, Thing) and each.kind.role in _DOUBTFUL:
+            return {True, False}
+        else:
+            found.add(True)
+    return found

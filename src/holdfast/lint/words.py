@@ -1,0 +1,64 @@
+"""The words of messages: what the program calls a thing, and what it is."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+
+if TYPE_CHECKING:
+    from holdfast.lint.events import Scene
+    from holdfast.lint.state import Handed
+    from holdfast.lint.things import Thing
+
+SPAWNING = {"spawn", "forkserver"}
+
+
+def harmed(thing: Thing, method: str) -> bool:
+    """Whether a process that was started by a method is harmed if a thing dies in its parent."""
+    if thing.kind.role != "shared":
+        return False
+    return thing.memory or (thing.semaphore and method in SPAWNING)
+
+
+def only_semaphore(thing: Thing) -> bool:
+    """Whether all that can be lost is the name of a semaphore."""
+    return thing.semaphore and not thing.memory
+
+
+def a(text: str) -> str:
+    """The word with its article."""
+    return f"{'an' if text[:1].lower() in 'aeiou' or text[:2] == 'RL' else 'a'} {text}"
+
+
+def what(handed: Handed) -> str:
+    """What was given, for people: `a Value`, `worker and its id1, a Value`."""
+    thing = handed.thing
+    if handed.owner is thing:
+        return a(thing.text)
+    return f"{a(handed.owner.text)} whose {handed.path.lstrip('.')} is {a(thing.text)}"
+
+
+def consequence(thing: Thing, method: str) -> str:
+    """What then happens, in half a sentence."""
+    if thing.semaphore and method in SPAWNING:
+        return "its semaphore is unlinked before the child has opened it (FileNotFoundError)"
+    return "its memory is given to the next shared object while the child still uses it"
+
+
+def subject(handed: Handed, name: str) -> Subject:
+    """The subject of a finding about what was given."""
+    thing = handed.thing
+    full = f"{name}{handed.path}" if handed.owner is not thing else name
+    return Subject(thing.kind.name, a(thing.text), (full,))
+
+
+def names(handed: Handed, scene: Scene) -> str:
+    """What the function at hand calls the object that was given."""
+    node = handed.spots[-1].node
+    if isinstance(node, ast.Attribute) and handed.via == "target":
+        node = node.value
+    if isinstance(node, ast.expr):
+        return handed.spots[-1].module.segment(node)
+    return scene.name_of(handed.owner)
