@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def around(place: Place) -> list[ast.AST]:
         return []
     found = [node for node in ast.walk(tree) if _covers(node, place)]
     return sorted(found, key=_extent)
+
+
+def with_source(place: Place, line: int) -> Place:
+    """Another line of the same function."""
+    return replace(place, line=line, source=linecache.getline(place.file, line).strip())
 
 
 def call_at(place: Place) -> ast.Call | None:

@@ -66,7 +66,7 @@ def active() -> bool:
     return _me.number != 0
 
 
-def record(kind: str, **data: Any) -> None:
+def record(kind: str, /, **data: Any) -> None:
     """Tell of an event, now.
 
     Args:
@@ -78,7 +78,7 @@ def record(kind: str, **data: Any) -> None:
         _write(kind, time.monotonic_ns(), data)
 
 
-def remember(uid: int, kind: str, **data: Any) -> None:
+def remember(uid: int, kind: str, /, **data: Any) -> None:
     """Keep an event of an object in this process until `tell(uid)`, or until `forget(uid)`."""
     if _me.number:
         data["uid"] = uid
@@ -113,6 +113,16 @@ def operation(number: int) -> str:
 def new_uid() -> int:
     """An id for an object, that no other object of the family has."""
     return _me.number << _COUNT_BITS | next(_me.count)
+
+
+def made_here(uid: int) -> bool:
+    """Whether this very process has made the object: not one that it was forked from."""
+    return uid >> _COUNT_BITS == _me.number
+
+
+def made_by_module(number: int) -> bool:
+    """Whether what called multiprocessing in that stack was the body of a module."""
+    return _me.stacks.is_of_module(number)
 
 
 def pid() -> int:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast import _family
+
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
@@ -24,7 +26,10 @@ MOST_STACKS = 200_000
 # (file, line, column, end line, end column, function); columns from 1, 0 if unknown.
 Frame = tuple[str, int, int, int, int, str]
 
+_PACKAGES = tuple(f"{os.sep}{name}{os.sep}" for name in _family.PACKAGES)
 _OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+# Runs the program: see cli/interpreter.py.
+_FIRST = os.path.join(_OURS, "cli", "interpreter.py")  # noqa: PTH118
 
 
 class Stacks:
@@ -34,6 +39,7 @@ class Stacks:
         self._numbers: dict[tuple[int, ...], int] = {}
         self._stacks: dict[int, tuple[int, ...]] = {0: ()}
         self._codes: dict[int, CodeType] = {}
+        self._of_module: dict[int, bool] = {}
         self._next = itertools.count(1)
 
     def take(self, skip: int = 1) -> int:
@@ -75,9 +81,24 @@ class Stacks:
         found: list[Frame] = []
         for key, position in zip(whole[::2], whole[1::2], strict=True):
             code = self._codes[key]
+            if code.co_filename == _FIRST:
+                break  # what is further out has started the program
             if not code.co_filename.startswith(_OURS):
                 found.append(_frame(code, position))
+            if code.co_name == "_bootstrap" and _is_machinery(code.co_filename):
+                break  # what is further out is the parent's, and of the time before the fork
         return found
+
+    def is_of_module(self, number: int) -> bool:
+        """Whether the innermost frame that is not multiprocessing's is a module's body."""
+        known = self._of_module.get(number)
+        if known is None:
+            whole = self._stacks[number]
+            names = (self._codes[key] for key in whole[::2])
+            outside = (code for code in names if not _is_machinery(code.co_filename))
+            first = next(outside, None)
+            known = self._of_module[number] = first is not None and first.co_name == "<module>"
+        return known
 
     def operation(self, number: int) -> str:
         """What the innermost frame of a stack that is not ours is executing: "STORE_FAST"."""
@@ -89,6 +110,10 @@ class Stacks:
             if not code.co_filename.startswith(_OURS):
                 return opcode.opname[code.co_code[position]] if position >= 0 else ""
         return ""
+
+
+def _is_machinery(file: str) -> bool:
+    return file.startswith(_OURS) or any(name in file for name in _PACKAGES)
 
 
 def _frame(code: CodeType, position: int) -> Frame:

@@ -255,7 +255,8 @@ class Story:
             member.start = starting
             member.name, member.method = event["name"], event["method"]
             if starting is not None:
-                member.began_ns = max(starting.at_ns, min(member.began_ns, event.at_ns))
+                # What is dropped inside start() is dropped while the child is there, or comes.
+                member.began_ns = starting.at_ns
 
     def _child(self, parent: int, pid: int, before_ns: int) -> Member | None:
         """The youngest child with that pid that began before."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from holdfast.sanitizer.detect import copies, recycled, semaphores
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
     Detector = Callable[[Story], Iterator[Finding]]
 
 # In the order in which their findings are to be read, where time does not tell.
-DETECTORS: tuple[Detector, ...] = ()
+DETECTORS: tuple[Detector, ...] = (
+    recycled.detect,
+    semaphores.detect,
+    copies.detect,
+)
 
 
 def findings_of(story: Story) -> list[Finding]:

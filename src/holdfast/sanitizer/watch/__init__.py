@@ -8,37 +8,54 @@ reference is as much as it may keep. What it learns it tells to `holdfast.saniti
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from holdfast import _family
 from holdfast._arrivals import Arrivals
-from holdfast.sanitizer.watch import ends, leaving, processes
+from holdfast.sanitizer.watch import (
+    addresses,
+    arrays,
+    ends,
+    leaving,
+    memory,
+    processes,
+    semaphores,
+    sharedctypes,
+)
 
 if TYPE_CHECKING:
     from holdfast._arrivals import Patch
 
 
-def _in_each_package(module: str, *watches: Patch) -> dict[str, tuple[Patch, ...]]:
-    """The watches of a module of multiprocessing, for it and the copies of it."""
-    return dict.fromkeys((f"{package}.{module}" for package in _family.PACKAGES), watches)
+def _copies_of(module: str) -> tuple[str, ...]:
+    """A module of multiprocessing, and the copies of it in other packages."""
+    return tuple(f"{package}.{module}" for package in _family.PACKAGES)
 
 
-# Name of a module: who watches it. A module may be watched for several reasons.
-WATCHES: dict[str, tuple[Patch, ...]] = {
-    "os": (ends.make_watched_os,),
-    **_in_each_package("popen_fork", ends.make_watched),
-    **_in_each_package("popen_forkserver", ends.make_watched),
-    **_in_each_package("process", processes.make_watched),
-    **_in_each_package("util", leaving.make_watched),
-}
+# Names of modules: who watches them. A module may be watched by several, in this order.
+WATCHES: tuple[tuple[tuple[str, ...], Patch], ...] = (
+    (("os",), ends.make_watched_os),
+    (("ctypes",), addresses.make_watched),
+    (_copies_of("util"), leaving.make_watched),
+    (_copies_of("process"), processes.make_watched),
+    (_copies_of("popen_fork"), ends.make_watched),
+    (_copies_of("popen_forkserver"), ends.make_watched),
+    (_copies_of("heap"), memory.make_watched),
+    (_copies_of("sharedctypes"), sharedctypes.make_watched),
+    (_copies_of("synchronize"), semaphores.make_watched),
+    ((*arrays.MODULES, "numpy"), arrays.make_watched),
+)
 
 
 def start() -> None:
     """Watch what has been imported already, and the rest when it gets imported."""
-    Arrivals({name: _all(watches) for name, watches in WATCHES.items()}).start()
+    table: dict[str, list[Patch]] = defaultdict(list)
+    for names, watch in WATCHES:
+        for name in names:
+            table[name].append(watch)
+    Arrivals({name: _all(watches) for name, watches in table.items()}).start()
 
 
-def _all(watches: tuple[Patch, ...]) -> Patch:
-    if len(watches) == 1:
-        return watches[0]
+def _all(watches: list[Patch]) -> Patch:
     return lambda module: [undo for watch in watches for undo in watch(module)]

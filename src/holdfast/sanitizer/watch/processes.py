@@ -10,6 +10,7 @@ Source: CPython, Lib/multiprocessing/process.py (BaseProcess.start, _bootstrap).
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
+# In the dict of a Process: the stack where it was made.
+_STACK = "_holdfast_stack"
 _tokens = itertools.count(1)
 _local = threading.local()
 # Called with the ids of what is being handed to a child, before it is started.
@@ -35,9 +38,15 @@ def on_handed(function: Callable[[list[int]], object]) -> None:
         _handed.append(function)
 
 
+def current() -> int:
+    """The token of the start that this thread is in the middle of; 0 if it is in none."""
+    token: int = getattr(_local, "token", 0)
+    return token
+
+
 def sending(uid: int) -> int:
     """Tell that an object is pickled; the token of the start that it is pickled for, or 0."""
-    token: int = getattr(_local, "token", 0)
+    token = current()
     if token:
         recorder.tell(uid)
         for function in _handed:
@@ -49,11 +58,17 @@ def sending(uid: int) -> int:
 def make_watched(module: ModuleType) -> list[Undo]:
     """Watch `multiprocessing.process`, or another package's copy of it."""
     base = module.BaseProcess
-    start, bootstrap = base.start, base._bootstrap
+    initialize, start, bootstrap = base.__init__, base.start, base._bootstrap
+
+    @functools.wraps(initialize)
+    def watched_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        initialize(self, *args, **kwargs)
+        if recorder.active():
+            self.__dict__[_STACK] = recorder.stack()
 
     def watched_start(self: Any, *args: Any, **kwargs: Any) -> Any:
         token = _announce(self)
-        outer, _local.token = getattr(_local, "token", 0), token
+        outer, _local.token = current(), token
         try:
             result = start(self, *args, **kwargs)
         finally:
@@ -74,6 +89,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         return bootstrap(self, *args, **kwargs)
 
     return [
+        replace(base, "__init__", watched_init),
         replace(base, "start", watched_start),
         replace(base, "_bootstrap", watched_bootstrap),
     ]
@@ -96,6 +112,7 @@ def _announce(process: Any) -> int:
         token=token,
         name=str(process._name),
         stack=recorder.stack(),
+        new_stack=process.__dict__.get(_STACK, 0),
         handed=[(uid, list(path)) for uid, path in handed.items()],
     )
     return token

@@ -1,0 +1,94 @@
+"""multiprocessing.synchronize: semaphores with names, which their creator removes.
+
+What it keeps true: locks keep the standard library's own fate; it is only told. A lock is pickled
+for a child as the name of its semaphore. The name goes when the creator's lock dies, or when the
+creator's exit handlers run; a child that has not opened it by then dies of FileNotFoundError.
+
+    semaphore.new        name, kind, stack
+    semaphore.sent       name, token
+    semaphore.unlinked   name, leaving, stack       by finalizer or by exit handler
+    semaphore.opened     name                       where it arrived
+    semaphore.missing    name                       where it arrived too late
+    semaphore.mixed      kind, token, stack, new_stack    refused: made for fork, sent by spawn
+
+Source: CPython, Lib/multiprocessing/synchronize.py; issues 94765 and 77377.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast._arrivals import replace
+from holdfast.sanitizer import recorder
+from holdfast.sanitizer.watch import leaving, processes
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from holdfast._arrivals import Undo
+
+# In the dict of a lock: the stack where it was made. It is not pickled with the lock.
+_STACK = "_holdfast_stack"
+_sent: set[str] = set()
+
+
+def make_watched(module: ModuleType) -> list[Undo]:
+    """Watch `multiprocessing.synchronize`, or another package's copy of it."""
+    lock = module.SemLock
+    original, give, take, cleanup = (
+        lock.__init__, lock.__getstate__, lock.__setstate__, lock._cleanup,
+    )  # fmt: skip
+
+    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if recorder.active():
+            self.__dict__[_STACK] = recorder.stack()
+
+    def get_state(self: Any) -> Any:
+        token = processes.current()
+        try:
+            state = give(self)
+        except RuntimeError:
+            if getattr(self, "_is_fork_ctx", False):
+                recorder.record(
+                    "semaphore.mixed",
+                    kind=type(self).__name__,
+                    token=token,
+                    stack=recorder.stack(),
+                    new_stack=self.__dict__.get(_STACK, 0),
+                )
+            raise
+        name = getattr(self._semlock, "name", None)
+        if name and token:
+            if name not in _sent and _STACK in self.__dict__:
+                _sent.add(name)
+                stack = self.__dict__[_STACK]
+                recorder.record("semaphore.new", name=name, kind=type(self).__name__, stack=stack)
+            recorder.record("semaphore.sent", name=name, token=token)
+        return state
+
+    def set_state(self: Any, state: Any) -> None:
+        try:
+            take(self, state)
+        except FileNotFoundError:
+            recorder.record("semaphore.missing", name=str(state[3]), stack=recorder.stack())
+            raise
+        name = getattr(self._semlock, "name", None)
+        if name:
+            recorder.record("semaphore.opened", name=name)
+
+    def watched_cleanup(name: str) -> None:
+        if name in _sent:
+            _sent.discard(name)
+            recorder.record(
+                "semaphore.unlinked", name=name, leaving=leaving.leaving(), stack=recorder.stack()
+            )
+        cleanup(name)
+
+    recorder.on_fork(_sent.clear)
+    return [
+        replace(lock, "__init__", initialize),
+        replace(lock, "__getstate__", get_state),
+        replace(lock, "__setstate__", set_state),
+        replace(lock, "_cleanup", staticmethod(watched_cleanup)),
+    ]

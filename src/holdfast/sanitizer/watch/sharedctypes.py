@@ -1,0 +1,161 @@
+"""multiprocessing.sharedctypes: accesses to what its creator has dropped, through locked wrappers.
+
+What it keeps true: an access costs one more comparison as long as nothing was dropped while others
+had it, and reads and writes what it read and wrote before. Raw objects are plain ctypes: nobody
+sees them being read; that they change is seen in their memory (memory.py).
+
+Source: CPython, Lib/multiprocessing/sharedctypes.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+from holdfast._arrivals import replace
+from holdfast.sanitizer import reach, recorder
+from holdfast.sanitizer.watch import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from holdfast._arrivals import Undo
+
+MOST_TOLD = 8  # accesses to one object that one process tells of
+_PLAIN = (int, float, bool)
+
+_seen_news = 0
+_dropped: set[int] = set()
+# Object: where accesses to it have been told of.
+_told: dict[int, set[tuple[bool, int]]] = {}
+# Objects that a module has made and nobody has touched yet in this process; a flag for "any".
+_fresh: dict[int, None] = {}
+_any_fresh = bytearray(1)
+
+# As in the standard library, with one look at the news after the access.
+_TEMPLATE = """
+def get{name}(self):
+    self.acquire()
+    try:
+        value = self._obj.{name}
+    finally:
+        self.release()
+    if news[0] or fresh[0]:
+        used(self, False, value)
+    return value
+def set{name}(self, value):
+    self.acquire()
+    try:
+        self._obj.{name} = value
+    finally:
+        self.release()
+    if news[0] or fresh[0]:
+        used(self, True, value)
+{name} = property(get{name}, set{name})
+"""
+
+
+def make_watched(module: ModuleType) -> list[Undo]:
+    """Watch `multiprocessing.sharedctypes`, or another package's copy of it."""
+    news = recorder.news()
+    properties: dict[str, Any] = {}
+
+    def make_property(name: str) -> Any:
+        if name not in properties:
+            scope = {"news": news, "fresh": _any_fresh, "used": used}
+            # Under our file's name, so that its frames count as ours.
+            code = compile(_TEMPLATE.format(name=name), __file__, "exec")
+            exec(code, scope)  # noqa: S102 - as the original does
+            properties[name] = scope[name]
+        return properties[name]
+
+    def watched(original: Callable[..., Any], write: bool) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def access(self: Any, *arguments: Any) -> Any:
+            result = original(self, *arguments)
+            if news[0] or _any_fresh[0]:
+                used(self, write, arguments[-1] if write else result)
+            return result
+
+        return access
+
+    rebuild, get_obj = module.rebuild_ctype, module.SynchronizedBase.get_obj
+
+    @functools.wraps(rebuild)
+    def rebuild_ctype(type_: Any, wrapper: Any, length: Any) -> Any:
+        track = memory.track_of(reach.uid_of(wrapper))
+        if track is not None and not track.type:
+            track.type = str(getattr(type_, "__name__", ""))
+            if track.told:
+                recorder.record("memory.typed", uid=track.uid, type=track.type)
+            _note_module_level(track)
+        return rebuild(type_, wrapper, length)
+
+    @functools.wraps(get_obj)
+    def watched_get_obj(self: Any) -> Any:
+        uid = _uid_of(self)
+        if uid and not recorder.made_here(uid) and (False, -1) not in _told.get(uid, ()):
+            _told.setdefault(uid, set()).add((False, -1))
+            recorder.record("memory.raw", uid=uid)
+        return get_obj(self)
+
+    recorder.on_fork(_forget_in_child)
+    array = module.SynchronizedArray
+    return [
+        replace(module, "make_property", make_property),
+        replace(module, "rebuild_ctype", rebuild_ctype),
+        replace(module.SynchronizedBase, "get_obj", watched_get_obj),
+        replace(module.Synchronized, "value", make_property("value")),
+        replace(module.SynchronizedString, "value", make_property("value")),
+        replace(module.SynchronizedString, "raw", make_property("raw")),
+        replace(array, "__getitem__", watched(array.__getitem__, write=False)),
+        replace(array, "__setitem__", watched(array.__setitem__, write=True)),
+    ]
+
+
+def used(shared: Any, write: bool, value: object) -> None:
+    """Something was accessed, and something was dropped: is it the same?"""
+    global _seen_news, _dropped
+    uid = _uid_of(shared)
+    if not uid:
+        return
+    if uid in _fresh:
+        del _fresh[uid]
+        _any_fresh[0] = bool(_fresh)
+        track = memory.track_of(uid)
+        if track is not None:
+            memory.tell(track)
+            recorder.record("memory.touched", uid=uid, write=write, stack=recorder.stack(2))
+    current = recorder.news()[0]
+    if current != _seen_news:
+        _seen_news = current
+        _dropped = recorder.dropped()
+    if uid not in _dropped or recorder.made_here(uid):
+        return
+    told = _told.setdefault(uid, set())
+    if len(told) >= MOST_TOLD or (write, sys._getframe(2).f_lasti) in told:
+        return
+    told.add((write, sys._getframe(2).f_lasti))
+    shown = repr(value) if type(value) in _PLAIN else ""
+    recorder.record("memory.used", uid=uid, write=write, value=shown, stack=recorder.stack(2))
+
+
+def _uid_of(shared: Any) -> int:
+    wrapper = getattr(shared._obj, "_wrapper", None)
+    return 0 if wrapper is None else reach.uid_of(wrapper)
+
+
+def _note_module_level(track: memory.Track) -> None:
+    """An object that a module makes when it is imported is made again in a spawned child."""
+    if recorder.made_by_module(track.stack) and len(_fresh) < 1000:
+        _fresh[track.uid] = None
+        _any_fresh[0] = True
+
+
+def _forget_in_child() -> None:
+    """A forked child has its own story; what it inherited is its parent's."""
+    _told.clear()
+    _fresh.clear()
+    _any_fresh[0] = False
