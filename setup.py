@@ -46,7 +46,7 @@ def extensions() -> list[Extension]:
     native = Extension(
         "holdfast._native",
         sources=[str(BORDER), *sorted(str(path) for path in CORE.glob("*.c"))],
-        include_dirs=[str(PACKAGE), str(CORE)],
+        include_dirs=[str(PACKAGE)],
         depends=[
             "setup.py",
             *sorted(str(path) for path in [*CORE.glob("*.h"), *PACKAGE.glob("*.p[xy][dxi]")]),
