@@ -174,7 +174,7 @@ def _show(options: argparse.Namespace, watch: Watch) -> bool:
     from holdfast.cli import supervisor
 
     report = watch.report()
-    if report.findings or report.notes:
+    if report.findings or watch.reader.lost:
         from holdfast.report import as_text
 
         stream = sys.stderr

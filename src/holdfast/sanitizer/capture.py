@@ -16,8 +16,10 @@ the header is written, the kernel drops the lock and the chunk is free again.
     chunk         magic, kind, number of the process (its first chunk's index), its pid; records
     record        length, CRC-32, and as many bytes, made by `marshal`; a length of 0 is the end
 
-Two kinds of chunks: EVENTS holds records; DROPS holds the ids of dropped objects, 8 bytes each,
-which other processes look for while the program runs.
+Three kinds of chunks: EVENTS holds records; DROPS holds the ids of dropped objects, 8 bytes each,
+which other processes look for while the program runs; STATES holds what a process is doing *now*
+(states.py): words that it overwrites in place, so that they say, also after SIGKILL, what it held
+and what it waited for.
 
 Source: memfd_create(2), fcntl(2) (advisory record locks), mmap(2), madvise(2).
 """
@@ -45,13 +47,18 @@ CHUNK_BYTES = 32 << 10
 # RLIMIT_AS does not allow more.
 SIZES_BYTES = (2 << 30, 256 << 20, 32 << 20)
 
-EVENTS, DROPS = 1, 2
+EVENTS, DROPS, STATES = 1, 2, 3
+# A state is a row of 8 words; the first row's place is taken by the chunk's header.
+STATE_WORDS = 8
+_STATE_BYTES = 8 * STATE_WORDS
+STATES_OF_A_CHUNK = CHUNK_BYTES // _STATE_BYTES - 1
 
 _HEADER = struct.Struct("<QQQQ")  # magic, size, hint, news
 _HINT_AT, _NEWS_AT, _LOST_AT = 16, 24, 32
 _CHUNK = struct.Struct("<IIII")  # magic, kind, number, pid
 _RECORD = struct.Struct("<II")  # length, CRC-32
 _ID = struct.Struct("<Q")
+_STATE = struct.Struct(f"<{STATE_WORDS}Q")
 # Linux 5.14: makes pages appear, or fails where touching them would be SIGBUS.
 _MADV_POPULATE_WRITE = 23
 _EINVAL = 22
@@ -88,7 +95,7 @@ class Capture:
         self.memory = memory
         # The word that changes whenever an object was dropped; see `drop`.
         self.news: memoryview[int] = memoryview(memory)[_NEWS_AT : _NEWS_AT + 8].cast("Q")
-        self._size: int = _HEADER.unpack_from(memory)[1]
+        self._size: int = len(memory)
         # Position and end of the own chunk, for each kind.
         self._places: dict[int, list[int]] = {}
         self.number = 0
@@ -115,8 +122,12 @@ class Capture:
         raise AssertionError("there is at least one size")
 
     @classmethod
-    def attach(cls, address: Address) -> Capture:
+    def attach(cls, address: Address, most_bytes: int = SIZES_BYTES[0]) -> Capture:
         """Map one that another process has made.
+
+        Args:
+            address: Where it is.
+            most_bytes: How much of it is mapped, and so can be written to by this process.
 
         Raises:
             OSError: It is not there any more, or must not be opened.
@@ -128,7 +139,7 @@ class Capture:
             found = os.readlink(address.path)  # noqa: PTH115 - pathlib loads slowly
             if FILE_NAME not in found or size < CHUNK_BYTES:
                 raise ValueError(f"{address.path} is no capture")
-            memory = _mapped(descriptor, size)
+            memory = _mapped(descriptor, min(size, most_bytes))
         finally:
             os.close(descriptor)
         if _HEADER.unpack_from(memory)[:2] != (MAGIC, size):
@@ -172,6 +183,14 @@ class Capture:
         place[0] += _ID.size
         self.news[0] = uid
         return True
+
+    def claim_states(self) -> memoryview[int] | None:
+        """Words for `STATES_OF_A_CHUNK` states of this process, all 0; None if there is no room."""
+        index = self._claim(STATES)
+        if not index:
+            return None
+        at = index * CHUNK_BYTES
+        return memoryview(self.memory)[at + _STATE_BYTES : at + CHUNK_BYTES].cast("Q")
 
     def _room(self, kind: int, size: int) -> list[int] | None:
         place = self._places.get(kind)
@@ -274,6 +293,22 @@ class Reader:
             if magic == CHUNK_MAGIC and kind == EVENTS:
                 for record in self._chunk(index, last=last):
                     yield number, pid, record
+            index += 1
+
+    def states(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The states as they are now: (number of the process, its words)."""
+        memory = self._memory
+        index, empty = 1, 0
+        end = _ID.unpack_from(memory, _HINT_AT)[0]
+        while index < self._size // CHUNK_BYTES and (index < end or empty < 64):
+            at = index * CHUNK_BYTES
+            magic, kind, number, _ = _CHUNK.unpack_from(memory, at)
+            empty = 0 if magic == CHUNK_MAGIC else empty + 1
+            if magic == CHUNK_MAGIC and kind == STATES:
+                for row in range(at + _STATE_BYTES, at + CHUNK_BYTES, _STATE_BYTES):
+                    words = _STATE.unpack_from(memory, row)
+                    if words[0]:
+                        yield number, words
             index += 1
 
     def _chunk(self, index: int, *, last: bool) -> Iterator[Record]:

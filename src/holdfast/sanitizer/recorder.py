@@ -29,6 +29,8 @@ from holdfast.sanitizer.stacks import Stacks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A subprocess may have limits of its own; so much address space it will have.
+_SUBPROCESS_BYTES = 32 << 20
 # Ids are the number of the process that made the object and a count: 24 and 39 bits, so that they
 # are positive as 64-bit numbers.
 _COUNT_BITS = 39
@@ -103,6 +105,23 @@ def stack(skip: int = 1) -> int:
         skip: Frames of ours to leave out; more than there are do no harm, as text leaves out all.
     """
     return _me.stacks.take(skip + 1)
+
+
+def tell_stack(number: int) -> int:
+    """Write a stack's text now, for a state that names it; the same number."""
+    if _me.number and number not in _me.told_stacks:
+        record("stack.told", stack=number)
+    return number
+
+
+def claim_states() -> memoryview[int] | None:
+    """Words that this process may overwrite for ever, which outlive it; see states.py."""
+    if _me.capture is None or not _me.number or not _me.lock.acquire(timeout=1.0):
+        return None
+    try:
+        return _me.capture.claim_states()
+    finally:
+        _me.lock.release()
 
 
 def operation(number: int) -> str:
@@ -240,13 +259,32 @@ def start(capture: Capture, settings: dict[str, Any]) -> None:
 
 def attach(address: tuple[int, int], settings: dict[str, Any], parent: int) -> None:
     """Watch this process, a child of spawn, forkserver or loky; nothing else has run in it yet."""
+    _attach(address, settings, parent, method="spawn", most_bytes=1 << 62)
+
+
+def attach_subprocess(address: tuple[int, int], settings: dict[str, Any], parent: int) -> None:
+    """Watch this process, an interpreter of its own; see watch/subprocesses.py."""
+    _attach(address, settings, parent, method="subprocess", most_bytes=_SUBPROCESS_BYTES)
+
+
+def _attach(
+    address: tuple[int, int], settings: dict[str, Any], parent: int, *, method: str, most_bytes: int
+) -> None:
     if _me.number:
         return
     try:
-        capture = Capture.attach(Address(*address))
+        capture = Capture.attach(Address(*address), most_bytes)
     except (OSError, ValueError):
         return  # the supervisor is gone, and with it everybody who could read a report
-    _settle(capture, settings, method="spawn", parent=parent)
+    _settle(capture, settings, method=method, parent=parent)
+
+
+def way() -> tuple[tuple[int, int], dict[str, Any], int] | None:
+    """What `attach` needs in a child of this process; None if this one is not watched."""
+    capture = _me.capture
+    if capture is None or not _me.number:
+        return None
+    return (capture.address.pid, capture.address.descriptor), _me.settings, _me.number
 
 
 class _Invitation:
@@ -281,8 +319,8 @@ def _settle(capture: Capture, settings: dict[str, Any], *, method: str, parent: 
         pid=_me.pid,
         parent=parent,
         method=method,
-        name=_family.process_name(),
-        command=list(sys.orig_argv) if method == "main" else [],
+        name="" if method == "subprocess" else _family.process_name(),
+        command=list(sys.orig_argv) if method in {"main", "subprocess"} else [],
     )
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
     _family.on_child(_invitation)

@@ -107,6 +107,7 @@ class Story:
         settings: What `holdfast run` was told.
         began_ns: When the watch began.
         ended_ns: When the program ended; None as long as it runs.
+        states: (number of a process, its words): what each does, or did when it ended; states.py.
     """
 
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -114,6 +115,9 @@ class Story:
     events: list[Event] = field(default_factory=list[Event])
     began_ns: int = 0
     ended_ns: int | None = None
+    states: list[tuple[int, tuple[int, ...]]] = field(
+        default_factory=list[tuple[int, tuple[int, ...]]]
+    )
     _kinds: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     _frames: dict[tuple[int, int], Place] = field(default_factory=dict[tuple[int, int], Place])
     _stacks: dict[tuple[int, int], tuple[int, ...]] = field(
@@ -156,6 +160,8 @@ class Story:
     def name(self, number: int) -> str:
         """What a process is called."""
         member = self.member(number)
+        if not member.name and member.method == "os.fork" and member.parent:
+            return f"a fork of {self.name(member.parent)}"
         return member.name or f"process {member.pid}"
 
     def pid(self, number: int) -> int | None:
@@ -195,6 +201,7 @@ class Story:
     def read(self, reader: Reader, *, last: bool = False) -> bool:
         """Take in what is new; whether there was anything."""
         new: list[Event] = []
+        self.states = list(reader.states())
         for number, pid, (kind, at_ns, data) in reader.records(last=last):
             if kind == "frame":
                 self._frames[number, data["id"]] = place_of(data["frame"])

@@ -33,7 +33,8 @@ def findings_of(story: Story) -> list[Finding]:
     merged: dict[tuple[object, ...], Finding] = {}
     for detector in DETECTORS:
         for finding in detector(story):
-            subject = finding.subject.names[:1] if finding.subject else ()
+            about = finding.subject
+            subject = (about.kind, *about.names[:1]) if about is not None else ()
             place = finding.place
             key = (finding.code, place.file, place.line, place.column, subject)
             known = merged.get(key)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from holdfast.findings import Step, Subject
     from holdfast.sanitizer.story import Event, Story
 
-# A process that got an object whose use nobody sees, and works on for so long after the drop, may
-# use it.
+# A worker of a pool that got an object whose use nobody sees may use it if it works on for so long
+# after the drop: else it is only about to leave.
 _WORKS_ON_NS = 50_000_000
 # Kinds with a lock: their use is seen, unless get_obj() was called.
 _SEEN = ("Value", "Array")
@@ -43,6 +43,7 @@ class Block:
     drop: Event
     handed: list[telling.Handed]
     used: list[Event]
+    died: list[Event]
     changed: list[Event]
     reused: list[Event]
     raw: bool
@@ -75,7 +76,9 @@ class Block:
         return any(telling.is_start(place) for place in self.story.stack(self.drop))
 
     def goes_on(self, handed: telling.Handed) -> bool:
-        """Whether the receiver has worked on for a while after the drop."""
+        """Whether the receiver has worked on after the drop."""
+        if not handed.by_pool:
+            return True  # the program's own function was given it, and had not returned
         member = handed.member
         if member is None:
             return False
@@ -96,10 +99,12 @@ def detect(story: Story) -> Iterator[Finding]:
             drop,
             telling.handed_over(story, uid),
             [event for event in tables["used"].get(uid, []) if event.number != drop.number],
+            [],
             tables["changed"].get(uid, []),
             tables["reused"].get(uid, []),
             bool(tables["raw"].get(uid)),
         )
+        block.died = _died(block)
         finding = _judged(block)
         if finding is not None:
             yield finding
@@ -112,7 +117,7 @@ def _judged(block: Block) -> Finding | None:
     stacks += [story.stack(block.new), *(story.stack(e.event, "new_stack") for e in block.handed)]
     drop = telling.dropped(story, block.drop, stacks)
     seen = telling.kind_of(story.stack(block.new), "") in _SEEN and not block.raw
-    evidence = bool(block.used or block.changed)
+    evidence = bool(block.used or block.changed or block.died)
     if receivers:
         goes_on = not seen and any(block.goes_on(each) for each in receivers)
         if drop.how == "start" or evidence or goes_on:
@@ -130,6 +135,22 @@ def _judged(block: Block) -> Finding | None:
     if middle or any(_heir_of(block, number) for number in users):
         return _outlived(block, middle, drop)
     return _inherited(block, drop)
+
+
+def _died(block: Block) -> list[Event]:
+    """The receivers that died because the lock of the block had no name any more."""
+    story = block.story
+    missing = story.of("semaphore.missing")
+    if not missing or block.new is None:
+        return []
+    made = story.own(block.new)
+    locks = {
+        event["name"]
+        for event in story.of("semaphore.new")
+        if event.number == block.new.number and story.own(event) == made
+    }
+    receivers = {each.member.number for each in block.handed if each.member is not None}
+    return [each for each in missing if each["name"] in locks and each.number in receivers]
 
 
 def _heir_of(block: Block, number: int) -> bool:
@@ -238,7 +259,7 @@ def _what_to_keep(handed: telling.Handed, drop: telling.Drop, subject: Subject) 
     owner = handed.owner()
     if handed.root == "bound" and owner and owner != "self":
         return owner
-    if drop.frame is not None and handed.place is not None:
+    if handed.root == "bound" and drop.frame is not None and handed.place is not None:
         call = naming.call_at(drop.frame)
         within = drop.frame.function != handed.place.function
         if within and call is not None and isinstance(call.func, ast.Attribute):
@@ -323,6 +344,12 @@ def _steps(block: Block, handed: list[telling.Handed], drop: telling.Drop) -> tu
     steps.append(dropped)
     for event in block.used[:_MOST_STEPS]:
         steps.append(telling.step(story, "used", _use(story, event), event))
+    for event in block.died[:1]:
+        text = (
+            f"used too late: {story.name(event.number)} died of FileNotFoundError, "
+            "as its lock had no name any more"
+        )
+        steps.append(telling.step(story, "used", text, event))
     if not block.used:
         for event in block.changed[:1]:
             text = (

@@ -90,7 +90,7 @@ def _gone(
 ) -> Finding:
     subject = _subject(story, origin)
     child = str(start["name"]) if start is not None else story.name(missing.number)
-    what = telling.called(subject, f"a {subject.kind}")
+    what = telling.called(subject, telling.a(subject.kind))
     how = "its semaphore was unlinked"
     if gone is not None:
         drop = telling.dropped(story, gone, [story.stack(start)])
@@ -113,7 +113,7 @@ def _left(
     subject = _subject(story, origin)
     child = str(start["name"]) if start is not None else story.name(missing.number)
     parent = story.name(gone.number) if gone is not None else "its creator"
-    what = telling.called(subject, f"a {subject.kind}")
+    what = telling.called(subject, telling.a(subject.kind))
     how = f"unlinked by the exit handlers of {parent}, which had not joined {child}"
     place = story.own(start) or story.own(origin) or _UNKNOWN
     return Finding(
@@ -135,7 +135,7 @@ def _mixed(story: Story, event: Event, start: Event | None) -> Finding:
         telling.step(story, "created", "created with the start method fork", event, "new_stack"),
         telling.step(story, "handed", f"handed to {child}, which refused with RuntimeError", event),
     ]
-    what = telling.called(subject, f"a {kind}")
+    what = telling.called(subject, telling.a(kind))
     place = story.own(start, "new_stack") or story.own(event) or _UNKNOWN
     return Finding(
         code="HF203",

@@ -117,6 +117,11 @@ def called(subject: Subject, default: str = "") -> str:
     return default or f"the {subject.text.partition(',')[0]}"
 
 
+def a(kind: str) -> str:
+    """A kind with its article: "a Lock", "an RLock"."""
+    return f"{'an' if kind.startswith(('E', 'A', 'RL')) else 'a'} {kind}"
+
+
 def where(place: Place | None) -> str:
     """A place in a sentence."""
     return f"{place.file.rsplit('/', 1)[-1]}:{place.line}" if place is not None else "?"
@@ -164,6 +169,15 @@ class Handed:
     def name(self) -> str:
         """What the process is called."""
         return self.member.name if self.member is not None else str(self.event["name"])
+
+    @property
+    def by_pool(self) -> bool:
+        """Whether it was a Pool or an executor that started it: its target is their loop."""
+        return self.by_executor or any(
+            place.file.endswith("/pool.py")
+            for place in self.story.stack(self.event)
+            if not place.own
+        )
 
     @property
     def by_executor(self) -> bool:

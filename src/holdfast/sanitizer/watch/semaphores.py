@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
 from holdfast.sanitizer import recorder
-from holdfast.sanitizer.watch import leaving, processes
+from holdfast.sanitizer.watch import leaving, processes, sharedctypes
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -85,10 +85,37 @@ def make_watched(module: ModuleType) -> list[Undo]:
             )
         cleanup(name)
 
+    barrier = module.Barrier
+    undo = [
+        replace(barrier, name, _seen(vars(barrier)[name]))
+        for name in ("_state", "_count")
+        if isinstance(vars(barrier).get(name), property)
+    ]
     recorder.on_fork(_sent.clear)
     return [
+        *undo,
         replace(lock, "__init__", initialize),
         replace(lock, "__getstate__", get_state),
         replace(lock, "__setstate__", set_state),
         replace(lock, "_cleanup", staticmethod(watched_cleanup)),
     ]
+
+
+def _seen(original: property) -> property:
+    """Barrier keeps two numbers in shared memory: an access to them is a use of that memory."""
+    get, write = original.fget, original.fset
+    news = recorder.news()
+    assert get is not None
+    assert write is not None
+
+    def getter(self: Any) -> Any:
+        if news[0]:
+            sharedctypes.used_memory(self._wrapper, write=False, value=None)
+        return get(self)
+
+    def setter(self: Any, value: Any) -> None:
+        if news[0]:
+            sharedctypes.used_memory(self._wrapper, write=True, value=value)
+        write(self, value)
+
+    return property(getter, setter)

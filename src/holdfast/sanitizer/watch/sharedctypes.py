@@ -10,7 +10,6 @@ Source: CPython, Lib/multiprocessing/sharedctypes.py.
 from __future__ import annotations
 
 import functools
-import sys
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
@@ -117,8 +116,15 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
 def used(shared: Any, write: bool, value: object) -> None:
     """Something was accessed, and something was dropped: is it the same?"""
+    wrapper = getattr(shared._obj, "_wrapper", None)
+    if wrapper is not None:
+        used_memory(wrapper, write=write, value=value)
+
+
+def used_memory(wrapper: Any, *, write: bool, value: object) -> None:
+    """The same for the memory of anything; called by a watch that is called by the program."""
     global _seen_news, _dropped
-    uid = _uid_of(shared)
+    uid = reach.uid_of(wrapper)
     if not uid:
         return
     if uid in _fresh:
@@ -127,7 +133,7 @@ def used(shared: Any, write: bool, value: object) -> None:
         track = memory.track_of(uid)
         if track is not None:
             memory.tell(track)
-            recorder.record("memory.touched", uid=uid, write=write, stack=recorder.stack(2))
+            recorder.record("memory.touched", uid=uid, write=write, stack=recorder.stack())
     current = recorder.news()[0]
     if current != _seen_news:
         _seen_news = current
@@ -135,11 +141,13 @@ def used(shared: Any, write: bool, value: object) -> None:
     if uid not in _dropped or recorder.made_here(uid):
         return
     told = _told.setdefault(uid, set())
-    if len(told) >= MOST_TOLD or (write, sys._getframe(2).f_lasti) in told:
+    if len(told) >= MOST_TOLD:
         return
-    told.add((write, sys._getframe(2).f_lasti))
-    shown = repr(value) if type(value) in _PLAIN else ""
-    recorder.record("memory.used", uid=uid, write=write, value=shown, stack=recorder.stack(2))
+    stack = recorder.stack()
+    if (write, stack) not in told:
+        told.add((write, stack))
+        shown = repr(value) if type(value) in _PLAIN else ""
+        recorder.record("memory.used", uid=uid, write=write, value=shown, stack=stack)
 
 
 def _uid_of(shared: Any) -> int:
