@@ -85,6 +85,8 @@ class Base:
         self.held_by_with: list[Refs] = []
         # What the names and places that the statement at hand assigns to stood for until now.
         self.replaced: set[Value] = set()
+        # Functions with whose only call the program ends.
+        self.last: set[ast.AST] = set()
         self.spent = 0
         self.silent = 0
         self.state = State()
@@ -385,6 +387,13 @@ class Base:
         self.state = state
         for rule in self.rules:
             self.tell(rule.on_call(call, self))  # type: ignore[arg-type]
+
+    def tell_end(self, state: State) -> None:
+        """Tell the rules that the program ends."""
+        if not self.silent:
+            self.state = state
+            for rule in self.rules:
+                self.tell(rule.on_end(self.home.tree, self))  # type: ignore[arg-type]
 
     @staticmethod
     def target_names(node: ast.AST) -> set[str]:

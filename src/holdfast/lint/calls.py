@@ -454,16 +454,16 @@ class Calls(Library):
         self, state: State, where: ast.AST, moment: str, returned: Refs = NOTHING
     ) -> None:
         """Find what nobody keeps any more although a process that may run was given it."""
-        alive = [each for each in state.alive() if state.handed.get(each)]
-        if not alive:
+        if not any(state.handed.get(each) for each in state.alive()):
             return
         kept = self.kept(state) | state.reach(returned)
         rebound = state.reach(self.replaced) if moment == "temporary" else set[Thing]()
-        for process in alive:
-            items = state.handed[process]
+        for process, items in list(state.handed.items()):
             gone = [each for each in items if each.thing not in kept]
-            if gone:
-                state.handed[process] = tuple(each for each in items if each.thing in kept)
+            if not gone:
+                continue
+            state.handed[process] = tuple(each for each in items if each.thing in kept)
+            if state.status.get(process, frozenset()) & ALIVE:
                 for each in gone:
                     how = "rebound" if each.thing in rebound else moment
                     self._dropped(each, state, where, how)
@@ -495,18 +495,19 @@ class Calls(Library):
             where,
             moment,
             len(spots) - at,
-            self.confidence(handed, state, moment),
+            self.confidence(handed, state, moment, where),
         )
         self.state = state
         for rule in self.rules:
             self.tell(rule.on_drop(drop, self))  # type: ignore[arg-type]
 
-    @staticmethod
-    def confidence(handed: Handed, state: State, moment: str) -> Confidence:
-        """How sure it is that the process is running at a drop."""
+    def confidence(self, handed: Handed, state: State, moment: str, where: ast.AST) -> Confidence:
+        """How sure it is that the process is running at a drop, and that anybody suffers."""
         words = state.status.get(handed.process, frozenset())
         if moment == "unstarted":
             return "medium"
+        if where in self.last and self.method(handed.process) == "fork":
+            return "low"  # the program ends there: nobody is given that memory any more
         if RUNNING not in words or state.exceptional:
             return "low"
         if words & (ALIVE - {RUNNING}):

@@ -58,6 +58,8 @@ MAKERS = {
     "mp.ShareableList": Kind("ShareableList", "segment"),
     "futures.ProcessPoolExecutor": Kind("ProcessPoolExecutor", "executor"),
     "loky.get_reusable_executor": Kind("ReusablePoolExecutor", "executor"),
+    "struct.Struct": Kind("Struct", "packer"),
+    "mmap.mmap": Kind("mmap", "mapping"),
     "threading.Thread": Kind("Thread", "thread"),
     "threading.Timer": Kind("Thread", "thread"),
 }

@@ -180,3 +180,22 @@ def _fact(test: ast.expr) -> str | None:
 def _names(test: ast.expr) -> frozenset[str]:
     found = {each.id for each in ast.walk(test) if isinstance(each, ast.Name)}
     return frozenset(found | {e.attr for e in ast.walk(test) if isinstance(e, ast.Attribute)})
+
+
+def functions_called_last(tree: ast.Module) -> set[ast.AST]:
+    """The functions of a module whose only call is the last that the program does."""
+    last = tree.body[-1] if tree.body else None
+    while isinstance(last, (ast.If, ast.With, ast.Try)):
+        last = last.body[-1]
+    value = last.value if isinstance(last, ast.Expr) else None
+    names: set[str] = set()
+    while isinstance(value, ast.Call):  # main(), sys.exit(main()), asyncio.run(main())
+        if isinstance(value.func, ast.Name):
+            names.add(value.func.id)
+        value = value.args[0] if value.args else None
+    uses = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names]
+    return {
+        node
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and uses.count(node.name) == 1
+    }

@@ -86,8 +86,12 @@ def _worth_following(module: Module) -> Iterator[tuple[Function, Class | None]]:
     words = re.compile(rf"\b(?:{_WORDS})\b")
     texts = {node: _text(module, node) for node, _, _ in definitions}
     chosen: set[Definition] = set()
-    names: set[str] = set()
-    for _ in range(4):
+    names = {
+        each.name
+        for each in module.tree.body
+        if isinstance(each, ast.ClassDef) and words.search(_text(module, each))
+    }
+    for number in range(5):
         before = len(chosen)
         for node, cls, _ in definitions:
             if node not in chosen and words.search(texts[node]):
@@ -95,7 +99,9 @@ def _worth_following(module: Module) -> Iterator[tuple[Function, Class | None]]:
                 name = getattr(node, "name", "")
                 names.add(cls.name if cls is not None and name == "__init__" else name)
         names.discard("")
-        if len(chosen) == before or not names:
+        if number and len(chosen) == before:
+            break
+        if not names:
             break
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
     for node, cls, name in definitions:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.lint.modules import Module
     from holdfast.lint.options import Options
     from holdfast.lint.state import Handed, Spot, State
-    from holdfast.lint.things import Function, Refs, Thing
+    from holdfast.lint.things import Class, Function, Refs, Thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,14 @@ class Scene(Protocol):
 
     def globals_used(self, function: Function) -> Iterable[tuple[ast.Name, Thing]]:
         """The module-level objects that a function uses by their names, calls followed."""
+        ...
+
+    def function_text(self, node: ast.AST) -> str:
+        """The source of the function that is being followed, or the node's at module level."""
+        ...
+
+    def method_of(self, cls: Class, name: str, state: State) -> Function | None:
+        """The method that a class of the project has under a name, bases included."""
         ...
 
     def name_of(self, thing: Thing, node: ast.AST | None = None) -> str:

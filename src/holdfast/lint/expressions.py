@@ -122,16 +122,18 @@ class Expressions(Base):
         elements = state.elements(owner)
         if elements:
             return elements
-        if owner.kind.role in {"view", "segment"}:
+        if owner.kind.role in {"view", "segment", "mapping"}:
             return self.view(owner, node, state)
         if owner.kind.role == "outside":
             return self.outside_attribute(owner, "*", node, state)
         return NOTHING
 
-    def view(self, base: Thing, node: ast.AST, state: State) -> Refs:
-        """A view into the memory of a thing, which keeps that thing."""
+    def view(self, base: Thing, node: ast.AST, state: State, text: str = "") -> Refs:
+        """A view into the memory of a thing: "array" if it is pickled by value, else "buffer"."""
         thing = self.make(catalogue.VIEW, node, state)
-        thing.base = base
+        is_view = base.kind.role == "view"
+        thing.base = base.base if is_view else base
+        thing.text = text or (base.text if is_view else "buffer")
         return frozenset({thing})
 
     # ---- what makes containers ------------------------------------------------------------------

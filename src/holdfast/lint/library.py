@@ -53,6 +53,7 @@ _VIEW_METHODS = {
     "numpy",
     "get_obj",
 }
+_MEMORY = {"shared", "segment", "view", "mapping"}
 PARTIAL = Kind("partial", "partial")
 
 
@@ -103,6 +104,9 @@ class Library(Expressions):
         """A thing gets the arguments of its constructor."""
         role = thing.kind.role
         if role == "process":
+            daemon = call.argument("daemon")
+            if daemon is not None:
+                state.put(thing, "daemon", daemon.refs)
             self.given(thing, call, _PROCESS, state, mark)
         elif role in {"executor", "pool"}:
             self._context_of(thing, call, state)
@@ -147,15 +151,14 @@ class Library(Expressions):
         return frozenset({both})
 
     def _view_call(self, name: Named, call: Call, state: State) -> Refs:
-        if name.name in {"numpy.array", "numpy.copy", "numpy.save"}:
-            return NOTHING
         assert call.node is not None
+        if name.name not in _VIEWERS:
+            return NOTHING
+        text = "buffer" if name.name == "builtins.memoryview" else "array"
         for argument in call.arguments:
             for each in argument.refs:
-                if isinstance(each, Thing) and each.kind.role in {"shared", "segment", "view"}:
-                    return self.view(each, call.node, state) if name.name in _VIEWERS else NOTHING
-                if isinstance(each, Bound) and each.name == "buf":
-                    return self.view(each.receiver, call.node, state)
+                if isinstance(each, Thing) and each.kind.role in _MEMORY:
+                    return self.view(each, call.node, state, text)
         return NOTHING
 
     # ---- what a process is given ----------------------------------------------------------------
@@ -358,7 +361,7 @@ class Library(Expressions):
             self.told(thing, state)
         if call.name in _VIEW_METHODS:
             return self.view(thing, call.node, state)
-        return NOTHING
+        return frozenset({thing}) if call.name == "get_lock" else NOTHING
 
     def told(self, thing: Thing, state: State) -> None:
         """The program has waited for a message through a thing: those who have it have worked."""
@@ -394,11 +397,16 @@ class Library(Expressions):
         del segment, call, state
         return NOTHING
 
+    def method_of_packer(self, packer: Thing, call: Call, state: State) -> Refs:
+        """struct.Struct: keeps nothing."""
+        del packer, call, state
+        return NOTHING
+
     def method_of_view(self, view: Thing, call: Call, state: State) -> Refs:
         """An array or memoryview over shared memory."""
         assert call.node is not None
         if call.name in _VIEW_METHODS and view.base is not None:
-            return self.view(view.base, call.node, state)
+            return self.view(view, call.node, state)
         return NOTHING
 
     def method_of_thread(self, thread: Thing, call: Call, state: State) -> Refs:
@@ -621,7 +629,9 @@ def _namespace(machine: Library, name: Named, call: Call, state: State) -> Refs:
 
 def _ends(machine: Library, name: Named, call: Call, state: State) -> Refs:
     """sys.exit(), os._exit(): nothing comes after."""
-    del machine, name, call
+    del call
+    if name.name != "os._exit" and machine.stack[0].is_module:
+        machine.tell_end(state)
     state.dead = True
     return NOTHING
 
@@ -708,5 +718,7 @@ _METHODS: dict[str, Callable[[Any, Thing, Call, State], Refs]] = {
     "segment": Library.method_of_segment,
     "view": Library.method_of_view,
     "thread": Library.method_of_thread,
+    "packer": Library.method_of_packer,
+    "mapping": Library.method_of_segment,
     "container": Library.method_of_container,
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame, all_arguments, local_names
 from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
-from holdfast.lint.conditions import Conditions, is_main_block
+from holdfast.lint.conditions import Conditions, functions_called_last, is_main_block
 from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.modules import absolute_name
@@ -67,14 +67,13 @@ class Machine(Conditions):
         if not self.silent:
             for rule in self.rules:
                 self.tell(rule.on_module(module, self))  # type: ignore[arg-type]
+        self.last = functions_called_last(module.tree)
         try:
             flow = self.run(module.tree.body, [state])
             ends = flow.after
             if not self.silent:
                 for end in ends:
-                    self.state = end
-                    for rule in self.rules:
-                        self.tell(rule.on_end(module.tree, self))  # type: ignore[arg-type]
+                    self.tell_end(end)
         finally:
             self._exit()
         final = _merged(ends) if ends else state
@@ -671,6 +670,13 @@ class Machine(Conditions):
                     elif isinstance(value, Function):
                         more.append(value)
         return found
+
+    def function_text(self, node: ast.AST) -> str:
+        """The source of the function that is being followed, or the node's at module level."""
+        frame = self.stack[-1]
+        at = node if frame.is_module else frame.node
+        first, last = getattr(at, "lineno", 1), getattr(at, "end_lineno", 1)
+        return "\n".join(frame.module.lines[first - 1 : last])
 
     def name_of(self, thing: Thing, node: ast.AST | None = None) -> str:
         """What the program calls a thing."""
