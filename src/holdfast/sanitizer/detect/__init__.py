@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from holdfast.sanitizer.detect import copies, recycled, semaphores
+from holdfast.sanitizer.detect import copies, recycled, segments, semaphores, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,8 @@ DETECTORS: tuple[Detector, ...] = (
     recycled.detect,
     semaphores.detect,
     copies.detect,
+    views.detect,
+    segments.detect,
 )
 
 

@@ -274,7 +274,7 @@ def _what_to_keep(handed: telling.Handed, drop: telling.Drop, subject: Subject) 
 def _of_local(subject: Subject, kept: str, drop: telling.Drop, name: str) -> str:
     what = telling.called(subject)
     through = f" with {kept}" if kept and kept != what else ""
-    when = drop.text.removeprefix("dropped ")
+    when = f"when {drop.function} returns" if drop.function else drop.text.removeprefix("dropped ")
     return f"{what} dies{through} {when}, while {name} still uses it"
 
 

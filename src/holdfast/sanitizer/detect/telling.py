@@ -122,11 +122,6 @@ def a(kind: str) -> str:
     return f"{'an' if kind.startswith(('E', 'A', 'RL')) else 'a'} {kind}"
 
 
-def where(place: Place | None) -> str:
-    """A place in a sentence."""
-    return f"{place.file.rsplit('/', 1)[-1]}:{place.line}" if place is not None else "?"
-
-
 # ---- hand-overs ----------------------------------------------------------------------------------
 
 
@@ -310,11 +305,11 @@ def dropped(story: Story, event: Event, others: Sequence[Sequence[Place]]) -> Dr
         return Drop("library", f"dropped when {frame.function} returned", own)
     if "CALL" in operation:
         return Drop("call", f"dropped{line}", own)
-    return Drop("other", f"dropped at {where(own)}", own)
+    return Drop("other", f"dropped in {own.function if own is not None else 'unknown code'}", own)
 
 
 def _called_from(own: Place | None) -> str:
-    return f", called at {where(own)}" if own is not None else ""
+    return f", called by {own.function}" if own is not None else ""
 
 
 def is_start(place: Place) -> bool:

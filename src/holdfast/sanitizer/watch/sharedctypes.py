@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
-MOST_TOLD = 8  # accesses to one object that one process tells of
+# Accesses to one dropped object that one process looks at, and that it tells of. After that it is
+# told often enough.
+MOST_LOOKED_AT = 100
+MOST_TOLD = 8
 _PLAIN = (int, float, bool)
 
 _seen_news = 0
 _dropped: set[int] = set()
 # Object: where accesses to it have been told of.
 _told: dict[int, set[tuple[bool, int]]] = {}
+_looked: dict[int, int] = {}
 # Objects that a module has made and nobody has touched yet in this process; a flag for "any".
 _fresh: dict[int, None] = {}
 _any_fresh = bytearray(1)
@@ -140,8 +144,9 @@ def used_memory(wrapper: Any, *, write: bool, value: object) -> None:
         _dropped = recorder.dropped()
     if uid not in _dropped or recorder.made_here(uid):
         return
+    looked = _looked[uid] = _looked.get(uid, 0) + 1
     told = _told.setdefault(uid, set())
-    if len(told) >= MOST_TOLD:
+    if looked > MOST_LOOKED_AT or len(told) >= MOST_TOLD:
         return
     stack = recorder.stack()
     if (write, stack) not in told:
@@ -165,5 +170,6 @@ def _note_module_level(track: memory.Track) -> None:
 def _forget_in_child() -> None:
     """A forked child has its own story; what it inherited is its parent's."""
     _told.clear()
+    _looked.clear()
     _fresh.clear()
     _any_fresh[0] = False
