@@ -95,6 +95,31 @@ def test_what_is_no_report_is_refused_with_the_reason(text, complaint):
         as_json.read(text)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["suppressed"], "3"), (["program"], [1]), (["program"], "app.py"), (["notes"], [None]),
+        (["findings", 0, "place", "line"], "23"), (["findings", 0, "count"], None),
+        (["findings", 0, "count"], True), (["findings", 0, "confidence"], "certain"),
+        (["findings", 0, "steps", 0, "role"], "stolen"), (["findings", 0, "subject"], 7),
+        (["findings", 0, "steps", 0, "stack", 0, "file"], None), (["processes", 0, "pid"], 1.5),
+        (["findings", 0, "subject", "names"], [[]]), (["findings", 0, "fix"], ["x"]),
+        (["findings"], {}), (["findings"], None), (["findings", 0, "steps"], 3),
+    ],
+)  # fmt: skip
+def test_a_field_that_holds_something_else_is_refused(path, value):
+    data = json.loads(as_json.render(stories.first_program()))
+    *way, last = path
+    inner = data
+    for key in way:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(ValueError, match="not a holdfast report"):
+        as_json.read(json.dumps(data))
+    with pytest.raises(jsonschema.ValidationError):
+        validator().validate(data)
+
+
 def test_a_hazard_of_a_later_version_is_named():
     data = findings.as_data(stories.checked())
     data["findings"][0]["code"] = "HF999"
