@@ -24,11 +24,12 @@ Writing a rule
    methods that it needs, each of which is given what happened and the `Scene`, and returns or
    yields findings: `on_process` (a process, executor or pool was made), `on_drop`, `on_call` (a
    method of a library's object, or a function of a library, was called; what a `with` does at its
-   end is the method `__exit__`), `on_store` (something is assigned), `on_return` (a function is
-   about to return), `on_end` (the main module has ended), `on_module` (for what syntax alone can
-   tell). A rule object lives for one module and may keep notes on itself, but it sees all ways
-   through a function one after the other, the same statement more than once: what is true *here*
-   is in `scene.state`, never in its own notes.
+   end is the method `__exit__`), `on_store` (something is assigned), `on_view`, `on_use`,
+   `on_dangling` (a view of a segment is made, is read after the segment was closed, or outlives it;
+   views.py), `on_return` (a function is about to return), `on_end` (the main module has ended),
+   `on_module` (for what syntax alone can tell). A rule object lives for one module and may keep
+   notes on itself, but it sees all ways through a function one after the other, the same statement
+   more than once: what is true *here* is in `scene.state`, never in its own notes.
 2. Ask the scene: `state.reach(values)`, `state.get(thing, "attribute")`, `state.status`,
    `kept()`, `method(process)` (the start method), `withs` (the `with` blocks around),
    `name_of(thing)`, `globals_used(function)`. `thing.kind.role` says what a thing is, `.base`
@@ -55,14 +56,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.lint import allow
 from holdfast.lint.engine import check_module
 from holdfast.lint.modules import Module, Project, UnreadableError
 from holdfast.lint.options import Options
+from holdfast.lint.tree import Outcome, check_paths
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding
 
-__all__ = ["Options", "UnreadableError", "check_source"]
+__all__ = ["Options", "Outcome", "UnreadableError", "check_paths", "check_source"]
 
 
 def check_source(text: str, file: str, options: Options | None = None) -> list[Finding]:
@@ -83,8 +86,14 @@ def check_source(text: str, file: str, options: Options | None = None) -> list[F
         UnreadableError: The text cannot be parsed.
     """
     chosen = options or Options()
-    module = Module(file, text.encode("utf-8", "surrogatepass"))
+    module = Module(file, text)
     project = Project()
     project.add(module)
-    found = check_module(module, project, chosen)
-    return [each for each in found if chosen.sure_enough(each.confidence)]
+    found, _ = allow.apply(
+        module, check_module(module, project, chosen), unused=chosen.unused_allows
+    )
+    return [
+        each
+        for each in found
+        if chosen.sure_enough(each.confidence) and chosen.wants(each.code, each.hazard.slug)
+    ]

@@ -79,6 +79,8 @@ class Base:
         self.options = options
         self.rules = rules
         self.default_method = options.default_method()
+        self.method_said = bool(options.start_method or options.project_method)
+        self.budget = BUDGET + len(home.lines)
         self.findings: list[Finding] = []
         self.stack: list[Frame] = []
         self.temporaries: list[list[Refs]] = []
@@ -89,6 +91,8 @@ class Base:
         self.last: set[ast.AST] = set()
         self.spent = 0
         self.silent = 0
+        # Whether a view of a segment has been made at all.
+        self.views = False
         self.state = State()
         self._things: dict[Hashable, Thing] = {}
         self._frames: dict[Hashable, int] = {}
@@ -116,6 +120,14 @@ class Base:
     def refine(self, tests: Sequence[ast.expr], state: State) -> None:
         """These conditions are true from here on."""
         _not_here(tests, state)
+
+    def finished(self, futures: Refs, state: State) -> None:
+        """The work behind some futures is done."""
+        _not_here(futures, state)
+
+    def used(self, refs: Refs, node: ast.AST, state: State) -> Refs:
+        """Something is read by its name."""
+        _not_here(refs, node, state)
 
     def load(self, module: Module) -> State | None:
         """The state at the end of a module that is imported."""
@@ -172,6 +184,23 @@ class Base:
             numbers, (each for refs in self.temporaries for some in refs for each in some)
         )
 
+    def kept_by_names(self) -> set[Thing]:
+        """The same without the temporaries of the statement at hand."""
+        level = self.temporaries.pop()
+        try:
+            return self.kept()
+        finally:
+            self.temporaries.append(level)
+
+    def kept_after(self, returned: Refs) -> set[Thing]:
+        """What is kept when the function at hand has returned this."""
+        frame = self.stack[-1]
+        number, frame.number = frame.number, -1
+        try:
+            return self.kept_by_names() | self.state.reach(returned)
+        finally:
+            frame.number = number
+
     def keep(self, refs: Refs) -> None:
         """A temporary of the current statement."""
         if refs and self.temporaries:
@@ -201,7 +230,7 @@ class Base:
         if young.older is None:
             young.older = Thing(kind, node, young.module, young.function)
         if young in state.heap:
-            for name in ("library", "method", "cls", "text", "lockless"):
+            for name in ("library", "method", "cls", "text", "lockless", "grip"):
                 setattr(young.older, name, getattr(young, name))
             base = young.base
             young.older.base = base.older if base is not None and base.older else base

@@ -454,6 +454,8 @@ class Calls(Library):
         self, state: State, where: ast.AST, moment: str, returned: Refs = NOTHING
     ) -> None:
         """Find what nobody keeps any more although a process that may run was given it."""
+        if self.views:
+            self.check_views(state, where, moment, returned)
         if not any(state.handed.get(each) for each in state.alive()):
             return
         kept = self.kept(state) | state.reach(returned)

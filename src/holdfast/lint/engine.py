@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from holdfast.findings import CONFIDENCES
@@ -33,6 +34,11 @@ HINTS = re.compile(
     rb"|os\.fork\b|\bfork\(\)"
 )
 
+# A program that chooses its start method.
+START_METHOD = re.compile(
+    rb"set_start_method\(\s*(?:method\s*=\s*)?[\"'](fork|spawn|forkserver)[\"']"
+)
+
 # Words that make a function worth following, whatever is imported under whatever name.
 _WORDS = (
     r"\w*Process\w*|Value|Array|Raw(?:Value|Array)|\w*Lock|\w*Semaphore|Event|Condition|Barrier"
@@ -40,30 +46,48 @@ _WORDS = (
     r"|pack_into|multiprocess\w*|mp|ctx|context|Listener"
 )
 
+# Frames that following a function may take: a call in the program is about ten of them.
+DEEPEST = 5000
+
 # Findings about the same place: the first of these tells it best.
 _ORDER = ("HF103", "HF101", "HF105", "HF106", "HF104", "HF201", "HF102", "HF202")
 
 
 def check_module(module: Module, project: Project, options: Options) -> list[Finding]:
     """All findings in a module, in the order of its lines; nothing is left out yet."""
-    rules = [rule() for rule in RULES if options.wants(rule.code, rule.slug())]
+    rules = [rule() for rule in RULES]
     machine = Machine(module, project, options, rules)
+    if not options.start_method:
+        own = {each[1].decode() for each in START_METHOD.finditer(module.text.encode())}
+        if len(own) == 1:
+            machine.default_method = own.pop()
+            machine.method_said = True
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        _follow_all(module, machine)
+    finally:
+        sys.setrecursionlimit(limit)
+    return distinct([each for each in machine.findings if each.place.file == module.file])
+
+
+def _follow_all(module: Module, machine: Machine) -> None:
     try:
         machine.follow_module(module)
     except (BudgetError, RecursionError):
         machine.abandon()
     base = machine.load(module)
-    if base is not None:
-        for function, cls in _worth_following(module):
-            state = base.copy()
-            try:
-                receiver = None
-                if cls is not None:
-                    receiver = _prepared(machine, cls, function, state)
-                machine.follow_function(function, state, receiver)
-            except (BudgetError, RecursionError):
-                machine.abandon()
-    return distinct([each for each in machine.findings if each.place.file == module.file])
+    if base is None:
+        return
+    for function, cls in _worth_following(module, machine.words_of(base)):
+        state = base.copy()
+        try:
+            receiver = None
+            if cls is not None:
+                receiver = _prepared(machine, cls, function, state)
+            machine.follow_function(function, state, receiver)
+        except (BudgetError, RecursionError):
+            machine.abandon()
 
 
 def _prepared(machine: Machine, cls: Class, function: Function, state: State) -> Thing | None:
@@ -80,10 +104,11 @@ def _prepared(machine: Machine, cls: Class, function: Function, state: State) ->
     return receiver
 
 
-def _worth_following(module: Module) -> Iterator[tuple[Function, Class | None]]:
+def _worth_following(module: Module, more: set[str]) -> Iterator[tuple[Function, Class | None]]:
     """The functions and methods that mention what matters, or others that do."""
     definitions = list(_definitions(module))
-    words = re.compile(rf"\b(?:{_WORDS})\b")
+    imported = "".join(f"|{re.escape(name)}" for name in sorted(more))
+    words = re.compile(rf"\b(?:{_WORDS}{imported})\b")
     texts = {node: _text(module, node) for node, _, _ in definitions}
     chosen: set[Definition] = set()
     names = {

@@ -95,6 +95,8 @@ class Scene(Protocol):
     module: Module
     options: Options
     state: State
+    # Whether the user or the program says how processes are started.
+    method_said: bool
 
     @property
     def function(self) -> str:
@@ -112,6 +114,18 @@ class Scene(Protocol):
 
     def kept(self) -> set[Thing]:
         """Everything that is kept alive in this process."""
+        ...
+
+    def kept_by_names(self) -> set[Thing]:
+        """The same without the temporaries of the statement at hand."""
+        ...
+
+    def kept_after(self, returned: Refs) -> set[Thing]:
+        """What is kept when the function at hand has returned this."""
+        ...
+
+    def spots(self, node: ast.AST) -> tuple[Spot, ...]:
+        """Where a node stands, and the calls that led there, outermost first."""
         ...
 
     def evaluate(self, node: ast.expr) -> Refs:
@@ -158,6 +172,23 @@ class Rule:
     def on_call(self, call: Call, scene: Scene) -> Iterable[Finding]:
         """Something of a library was called; the state is that after the call."""
         del call, scene
+        return ()
+
+    def on_view(self, view: Thing, scene: Scene) -> Iterable[Finding]:
+        """A view of a segment is made."""
+        del view, scene
+        return ()
+
+    def on_use(self, view: Thing, node: ast.AST, scene: Scene) -> Iterable[Finding]:
+        """A view of a segment that has been closed is read by its name."""
+        del view, node, scene
+        return ()
+
+    def on_dangling(
+        self, view: Thing, where: ast.AST, moment: str, scene: Scene
+    ) -> Iterable[Finding]:
+        """A view of a segment is still kept, and the segment is not; moments as of a drop."""
+        del view, where, moment, scene
         return ()
 
     def on_return(self, refs: Refs, node: ast.AST, scene: Scene) -> Iterable[Finding]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Whose unknown attributes are things of the outside: they may hold what is put into them.
 _OPEN = {"outside", "instance"}
+# Parts of an array that are not in its memory.
+_NUMBERS = {"shape", "dtype", "size", "ndim", "nbytes", "itemsize", "strides", "release"}
 
 
 class Expressions(Base):
@@ -55,10 +57,14 @@ class Expressions(Base):
         return NOTHING
 
     def _visit_name(self, node: ast.Name, state: State) -> Refs:
-        return self.lookup(node.id, state)
+        refs = self.lookup(node.id, state)
+        return self.used(refs, node, state) if self.views else refs
 
     def _visit_attribute(self, node: ast.Attribute, state: State) -> Refs:
-        return self.attribute(self.eval(node.value, state), node.attr, node, state)
+        if self.views and node.attr in _NUMBERS and isinstance(node.value, ast.Name):
+            return self.attribute(self.lookup(node.value.id, state), node.attr, node, state)
+        refs = self.attribute(self.eval(node.value, state), node.attr, node, state)
+        return self.used(refs, node, state) if self.views else refs
 
     def attribute(
         self, owners: Refs, name: str, node: ast.AST, state: State, *, called: bool = False
@@ -123,7 +129,7 @@ class Expressions(Base):
         if elements:
             return elements
         if owner.kind.role in {"view", "segment", "mapping"}:
-            return self.view(owner, node, state)
+            return self.view(owner, node, state) if _is_slice(node) else NOTHING
         if owner.kind.role == "outside":
             return self.outside_attribute(owner, "*", node, state)
         return NOTHING
@@ -286,7 +292,9 @@ class Expressions(Base):
         found: set[Value] = set()
         for each in self.resolve(refs, state):
             if isinstance(each, Thing):
-                if each.kind.role == "outside" and not state.elements(each):
+                if each.kind.role == "future":
+                    self.finished(frozenset({each}), state)
+                elif each.kind.role == "outside" and not state.elements(each):
                     found |= self.outside_attribute(each, "*", each.node, state)
                 else:
                     found |= state.elements(each)
@@ -307,6 +315,17 @@ class Expressions(Base):
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         at = None if frame.is_module else frame.number
         return Function(node, frame.module, at, frame.cls, self.qualified(name))
+
+
+def _is_slice(node: ast.AST) -> bool:
+    """Whether a subscript gives a part of an array, and not an element."""
+    index = node.slice if isinstance(node, ast.Subscript) else node
+    parts: list[ast.AST] = [*index.elts] if isinstance(index, ast.Tuple) else [index]
+    return any(
+        isinstance(each, ast.Slice)
+        or (isinstance(each, ast.Constant) and not isinstance(each.value, int))
+        for each in parts
+    )
 
 
 def element_key(node: ast.expr) -> str:

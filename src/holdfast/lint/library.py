@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.catalogue import CONTAINER, FUTURE, MAKERS, OUTSIDE, PROXY, Kind, Named
 from holdfast.lint.events import Argument, Call
-from holdfast.lint.expressions import Expressions, element_key
+from holdfast.lint.expressions import element_key
 from holdfast.lint.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
-from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing
+from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
+from holdfast.lint.views import CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,26 +39,10 @@ _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "_
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
 _EXECUTOR = {"initializer": 2, "initargs": 3}
 _POOL = {"initializer": 1, "initargs": 2}
-_VIEWERS = {
-    "numpy.frombuffer", "numpy.ndarray", "numpy.asarray", "numpy.ctypeslib.as_array",
-    "numpy.lib.stride_tricks.as_strided", "numpy.reshape", "torch.from_numpy", "torch.frombuffer",
-    "torch.as_tensor", "builtins.memoryview",
-}  # fmt: skip
-_VIEW_METHODS = {
-    "reshape",
-    "view",
-    "cast",
-    "ravel",
-    "transpose",
-    "squeeze",
-    "numpy",
-    "get_obj",
-}
-_MEMORY = {"shared", "segment", "view", "mapping"}
 PARTIAL = Kind("partial", "partial")
 
 
-class Library(Expressions):
+class Library(Views):
     """The part of the machine that knows the libraries."""
 
     def __init__(self, *arguments: object) -> None:
@@ -80,8 +65,8 @@ class Library(Expressions):
             result: Refs | None = self.made(kind, name, call, state, mark)
         elif name.name in _FUNCTIONS:
             result = _FUNCTIONS[name.name](self, name, call, state)
-        elif name.name in _VIEWERS or name.name.startswith("numpy."):
-            result = self._view_call(name, call, state)
+        elif name.name in VIEWERS or name.name.startswith("numpy."):
+            result = self.view_call(name, call, state)
         elif catalogue.forgets(name):
             result = NOTHING
         else:
@@ -116,6 +101,8 @@ class Library(Expressions):
                 state.put(thing, "*", argument.refs, add=True)
         elif role == "shared":
             self._shared(thing, call, state)
+        elif role == "segment":
+            self.set_up_segment(thing, call, state)
 
     def _shared(self, thing: Thing, call: Call, state: State) -> None:
         lock = call.argument("lock")
@@ -149,17 +136,6 @@ class Library(Expressions):
         for number, end in enumerate(ends):
             state.put(both, f"[{number}", frozenset({end}))
         return frozenset({both})
-
-    def _view_call(self, name: Named, call: Call, state: State) -> Refs:
-        assert call.node is not None
-        if name.name not in _VIEWERS:
-            return NOTHING
-        text = "buffer" if name.name == "builtins.memoryview" else "array"
-        for argument in call.arguments:
-            for each in argument.refs:
-                if isinstance(each, Thing) and each.kind.role in _MEMORY:
-                    return self.view(each, call.node, state, text)
-        return NOTHING
 
     # ---- what a process is given ----------------------------------------------------------------
 
@@ -253,6 +229,7 @@ class Library(Expressions):
         while rest:
             each, owner, path = rest.pop(0)
             if isinstance(each, Bound):
+                path += ".name" if only_name(each) else ""
                 each = each.receiver
             if isinstance(each, Function) and each.frame is not None:
                 rest += [(inner, None, "") for inner in state.captured(each)]
@@ -276,6 +253,8 @@ class Library(Expressions):
         """An attribute of a thing of a library: a method, or a part."""
         if name == "buf" and owner.kind.role == "segment":
             return self.view(owner, node, state)
+        if owner.kind.role == "view":
+            return self.attribute_of_view(owner, name, node, state)
         return frozenset({Bound(owner, name)})
 
     def call_method(
@@ -327,7 +306,7 @@ class Library(Expressions):
 
     def method_of_future(self, future: Thing, call: Call, state: State) -> Refs:
         """Future: result, exception."""
-        if call.name in {"result", "exception"}:
+        if call.name in {"result", "exception", "get", "wait", "ready", "done"}:
             self.finished(frozenset({future}), state)
         return NOTHING
 
@@ -359,8 +338,10 @@ class Library(Expressions):
         assert call.node is not None
         if call.name in _WAITING:
             self.told(thing, state)
-        if call.name in _VIEW_METHODS:
+        if call.name in VIEW_METHODS:
             return self.view(thing, call.node, state)
+        if call.name == "close":
+            state.put(thing, CLOSED, TRUE)
         return frozenset({thing}) if call.name == "get_lock" else NOTHING
 
     def told(self, thing: Thing, state: State) -> None:
@@ -392,29 +373,19 @@ class Library(Expressions):
             self.told(proxy, state)
         return NOTHING
 
-    def method_of_segment(self, segment: Thing, call: Call, state: State) -> Refs:
-        """SharedMemory: nothing that refers to anything."""
-        del segment, call, state
-        return NOTHING
-
     def method_of_packer(self, packer: Thing, call: Call, state: State) -> Refs:
         """struct.Struct: keeps nothing."""
         del packer, call, state
-        return NOTHING
-
-    def method_of_view(self, view: Thing, call: Call, state: State) -> Refs:
-        """An array or memoryview over shared memory."""
-        assert call.node is not None
-        if call.name in _VIEW_METHODS and view.base is not None:
-            return self.view(view, call.node, state)
         return NOTHING
 
     def method_of_thread(self, thread: Thing, call: Call, state: State) -> Refs:
         """Thread: keeps its arguments while it runs."""
         if call.name == "start":
             state.escape([thread])
-        elif call.name == "join":
+            state.put(thread, "-started", TRUE)
+        elif call.name in {"join", "cancel"}:
             state.escaped.discard(thread)
+            state.put(thread, "-started", NOTHING)
         return NOTHING
 
     def method_of_container(self, container: Thing, call: Call, state: State) -> Refs:
@@ -667,7 +638,14 @@ def _empty(machine: Library, name: Named, call: Call, state: State) -> Refs:
     return machine.container(call.node, NOTHING, state)
 
 
+def _closing(machine: Library, name: Named, call: Call, state: State) -> Refs:
+    """contextlib.closing(x): a `with` of x itself."""
+    del machine, name, state
+    return call.arguments[0].refs if call.arguments else NOTHING
+
+
 _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
+    "contextlib.closing": _closing,
     "mp.get_context": _get_context,
     "mp.active_children": _active_children,
     "mp.wait": _wait,

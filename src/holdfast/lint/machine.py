@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
-from holdfast.lint.base import BUDGET, BudgetError, Frame, all_arguments, local_names
-from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
+from holdfast.lint.base import BudgetError, Frame, all_arguments, local_names
+from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.conditions import Conditions, functions_called_last, is_main_block
 from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
-from holdfast.lint.modules import absolute_name
+from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import ENDED, KILLED, NEW, State
-from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
+from holdfast.lint.things import NOTHING, Class, Function, Lazy, Refs, Thing
+from holdfast.lint.views import CLOSED, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.lint.modules import Module
 
 # How many ways through a function are followed side by side.
 MOST_WAYS = 6
@@ -54,6 +54,18 @@ class Machine(Conditions):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.loops = 0
+
+    def words_of(self, state: State) -> set[str]:
+        """The names by which a module calls what it has imported from libraries or the project."""
+        found: set[str] = set()
+        for name, refs in state.frames.get(self.module_frame(self.home), {}).items():
+            for each in refs:
+                library = isinstance(each, Named) and (
+                    each.library or each.name in MAKERS or each.name.startswith("futures")
+                )
+                if library or isinstance(each, (Lazy, Module)):
+                    found.add(name)
+        return found
 
     # ---- entries --------------------------------------------------------------------------------
 
@@ -157,7 +169,7 @@ class Machine(Conditions):
             self.silent += 1
             try:
                 self._loaded[module] = self._import(module)
-            except BudgetError:
+            except (BudgetError, RecursionError):
                 self._loaded[module] = None
             finally:
                 self.silent -= 1
@@ -199,7 +211,7 @@ class Machine(Conditions):
             before, flow.after = flow.after, []
             for state in before:
                 self.spent += 1
-                if self.spent > BUDGET:
+                if self.spent > self.budget:
                     raise BudgetError
                 one = self.statement(statement, state)
                 flow.leave(one)
@@ -447,13 +459,23 @@ class Machine(Conditions):
     # ---- branches -------------------------------------------------------------------------------
 
     def _do_if(self, node: ast.If, state: State) -> Flow:
-        yes, no = self.branch(node.test, state)
         flow = Flow()
-        for states, body in ((yes, node.body), (no, node.orelse)):
-            if states is not None:
-                one = self.run(body, [states])
+        rest: State | None = state
+        while rest is not None:
+            yes, rest = self.branch(node.test, rest)
+            if yes is not None:
+                one = self.run(node.body, [yes])
                 flow.leave(one)
                 flow.after += one.after
+            # An elif is an if in the else: a long chain of them is no deep nesting.
+            if len(node.orelse) != 1 or not isinstance(node.orelse[0], ast.If):
+                break
+            node = node.orelse[0]
+            flow.after = _fewer(flow.after)
+        if rest is not None:
+            one = self.run(node.orelse, [rest])
+            flow.leave(one)
+            flow.after += one.after
         return flow
 
     # ---- loops ----------------------------------------------------------------------------------
@@ -586,6 +608,8 @@ class Machine(Conditions):
             state.note([thing], ENDED, surely=True)
         elif thing.kind.role == "pool":
             state.note([thing], KILLED, surely=True)
+        elif thing.kind.role in {"segment", "connection"}:
+            state.put(thing, CLOSED, TRUE)
         elif thing.cls is not None:
             method = self.method_of(thing.cls, "__exit__", state)
             if method is not None:

@@ -20,9 +20,6 @@ from holdfast.findings import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Deeper than what the interpreter itself compiles; a parser or walk that goes on is at its end.
-DEEPEST = 1500
-
 
 class UnreadableError(HoldfastError, ValueError):
     """A file cannot be checked.
@@ -61,12 +58,12 @@ class Module:
         tree: The syntax tree.
     """
 
-    def __init__(self, file: str, data: bytes, path: Path | None = None) -> None:
+    def __init__(self, file: str, data: bytes | str, path: Path | None = None) -> None:
         self.file = file
         self.path = path or Path(file).absolute()
         self.is_package = self.path.name == "__init__.py"
         self.name = _dotted(self.path)
-        self.text = _decoded(file, data)
+        self.text = data if isinstance(data, str) else _decoded(file, data)
         self.tree = _parsed(file, self.text)
         self._lines: list[str] | None = None
         self._parents: dict[ast.AST, ast.AST] = {}
@@ -100,7 +97,11 @@ class Module:
 
     def segment(self, node: ast.AST, longest: int = 40) -> str:
         """The text of an expression on one line, shortened for a message."""
-        text = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        place = self.place(node)
+        lines = [self._line(number) for number in range(place.line, place.end_line + 1)]
+        lines[-1] = lines[-1][: place.end_column - 1]
+        lines[0] = lines[0][place.column - 1 :]
+        text = " ".join(" ".join(lines).split())
         return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."
 
     def parent(self, node: ast.AST) -> ast.AST | None:
@@ -137,13 +138,13 @@ def _decoded(file: str, data: bytes) -> str:
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         why = getattr(error, "msg", None) or str(error)
         raise UnreadableError(file=file, line=1, why=f"its encoding: {why}") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UnreadableError(file=file, line=line, why="it holds a NUL byte")
     return text
 
 
 def _parsed(file: str, text: str) -> ast.Module:
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UnreadableError(file=file, line=line, why="it holds a NUL byte")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the program's own doubtful escapes
@@ -176,6 +177,7 @@ class Project:
     def __init__(self) -> None:
         self._by_path: dict[Path, Module | None] = {}
         self._found: dict[tuple[Path, str], Path | None] = {}
+        self._uses: dict[Path, set[Path]] = {}
 
     def add(self, module: Module) -> None:
         """A module that has been read already."""
@@ -188,7 +190,21 @@ class Project:
         if key not in self._found:
             self._found[key] = self._search(name, of)
         path = self._found[key]
-        return self._load(path) if path is not None else None
+        if path is None:
+            return None
+        self._uses.setdefault(of.path, set()).add(path)
+        return self._load(path)
+
+    def used_by(self, module: Module) -> tuple[str, ...]:
+        """The files that a module imports, and those that these import, as far as was looked."""
+        found: set[Path] = set()
+        rest = [module.path]
+        while rest:
+            for each in self._uses.get(rest.pop(), ()):
+                if each not in found:
+                    found.add(each)
+                    rest.append(each)
+        return tuple(sorted(map(str, found - {module.path})))
 
     def _search(self, name: str, of: Module) -> Path | None:
         relative = Path(*name.split("."))

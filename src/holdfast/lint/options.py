@@ -20,6 +20,7 @@ class Options:
         ignore: The same, of what not to report.
         min_confidence: Findings below it are not reported.
         start_method: How processes are started where the program does not say; "" to deduce.
+        project_method: The start method that the project sets somewhere; "" if it sets none.
         target: The Python that the program is for.
         platform: As `sys.platform`.
         unused_allows: Whether comments that allow what is not there are reported.
@@ -29,14 +30,15 @@ class Options:
     ignore: tuple[str, ...] = ()
     min_confidence: Confidence = "medium"
     start_method: str = ""
+    project_method: str = ""
     target: tuple[int, int] = (sys.version_info[0], sys.version_info[1])
     platform: str = sys.platform
     unused_allows: bool = True
 
     def default_method(self) -> str:
         """The start method of a program that does not choose one."""
-        if self.start_method:
-            return self.start_method
+        if self.start_method or self.project_method:
+            return self.start_method or self.project_method
         if not self.platform.startswith(("linux", "freebsd")):
             return "spawn"
         return "forkserver" if self.target >= FORKSERVER_SINCE else "fork"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.lint.catalogue import KEEPS_ARGUMENTS
-from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing
+from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,6 +153,8 @@ class State:
         while rest:
             value = rest.pop()
             if isinstance(value, Bound):
+                if only_name(value):
+                    continue
                 if value.function is not None:
                     rest.append(value.function)
                 value = value.receiver
@@ -191,7 +193,10 @@ class State:
             if isinstance(value, Thing):
                 self.escaped.add(value)
             elif isinstance(value, Bound):
-                self.escaped.add(value.receiver)
+                if only_name(value):
+                    self.put(value.receiver, "-named", frozenset({Const(True)}))
+                else:
+                    self.escaped.add(value.receiver)
             elif isinstance(value, Function) and value.frame is not None:
                 self.escaped.update(t for t in self.captured(value) if isinstance(t, Thing))
 

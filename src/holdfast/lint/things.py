@@ -42,12 +42,15 @@ class Thing:
         base: The object whose memory it shows: of a view, a proxy's manager.
         older: The thing for those that the same place made before; None if this is it.
         lockless: It was made with `lock=False`.
+        grip: How a view holds memory: "buf" is a segment's own buffer, released with it; "holds"
+            keeps it mapped; "loose" has its address only.
     """
 
     __slots__ = (
         "base",
         "cls",
         "function",
+        "grip",
         "kind",
         "library",
         "lockless",
@@ -70,6 +73,7 @@ class Thing:
         self.base: Thing | None = None
         self.older: Thing | None = None
         self.lockless = False
+        self.grip = ""
 
     @property
     def semaphore(self) -> bool:
@@ -145,6 +149,15 @@ class Const:
     """A constant that decides something: None, a boolean, a string."""
 
     value: object
+
+
+def only_name(value: object) -> bool:
+    """Whether a value is the name or the size of a segment, which refers to nothing."""
+    return (
+        isinstance(value, Bound)
+        and value.receiver.kind.role == "segment"
+        and value.name in {"name", "_name", "size"}
+    )
 
 
 Value: TypeAlias = "Thing | Named | Function | Class | Bound | Lazy | Const | Module"

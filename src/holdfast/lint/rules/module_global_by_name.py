@@ -113,7 +113,7 @@ class ModuleGlobalByName(Rule):
                     f"one when it imports the module",
                     fix=f"pass {use.id} to the process as an argument",
                     subject=Subject(thing.kind.name, words.a(thing.text), (use.id,)),
-                    confidence="high" if process.method or scene.options.start_method else "medium",
+                    confidence="high" if process.method or scene.method_said else "medium",
                 )
 
     def _set(self, module: Module) -> frozenset[str]:
