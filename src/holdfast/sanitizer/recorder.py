@@ -259,24 +259,26 @@ def start(capture: Capture, settings: dict[str, Any]) -> None:
 
 def attach(address: tuple[int, int], settings: dict[str, Any], parent: int) -> None:
     """Watch this process, a child of spawn, forkserver or loky; nothing else has run in it yet."""
-    _attach(address, settings, parent, method="spawn", most_bytes=1 << 62)
+    _attach(address, settings, parent)
 
 
-def attach_subprocess(address: tuple[int, int], settings: dict[str, Any], parent: int) -> None:
+def attach_subprocess(
+    address: tuple[int, int], settings: dict[str, Any], parent: int, name: str
+) -> None:
     """Watch this process, an interpreter of its own; see watch/subprocesses.py."""
-    _attach(address, settings, parent, method="subprocess", most_bytes=_SUBPROCESS_BYTES)
+    _attach(address, settings, parent, name=name)
 
 
 def _attach(
-    address: tuple[int, int], settings: dict[str, Any], parent: int, *, method: str, most_bytes: int
+    address: tuple[int, int], settings: dict[str, Any], parent: int, *, name: str = ""
 ) -> None:
     if _me.number:
         return
     try:
-        capture = Capture.attach(Address(*address), most_bytes)
+        capture = Capture.attach(Address(*address), _SUBPROCESS_BYTES if name else 1 << 62)
     except (OSError, ValueError):
         return  # the supervisor is gone, and with it everybody who could read a report
-    _settle(capture, settings, method=method, parent=parent)
+    _settle(capture, settings, method="subprocess" if name else "spawn", parent=parent, name=name)
 
 
 def way() -> tuple[tuple[int, int], dict[str, Any], int] | None:
@@ -303,7 +305,9 @@ class _Invitation:
 _invitation = _Invitation()
 
 
-def _settle(capture: Capture, settings: dict[str, Any], *, method: str, parent: int) -> None:
+def _settle(
+    capture: Capture, settings: dict[str, Any], *, method: str, parent: int, name: str = ""
+) -> None:
     from holdfast.sanitizer import watch
 
     _me.capture = capture
@@ -319,7 +323,7 @@ def _settle(capture: Capture, settings: dict[str, Any], *, method: str, parent: 
         pid=_me.pid,
         parent=parent,
         method=method,
-        name="" if method == "subprocess" else _family.process_name(),
+        name=name or _family.process_name(),
         command=list(sys.orig_argv) if method in {"main", "subprocess"} else [],
     )
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -20,8 +20,12 @@ from holdfast.sanitizer.watch import (
     leaving,
     memory,
     processes,
+    segments,
     semaphores,
     sharedctypes,
+    signals,
+    subprocesses,
+    trackers,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ def _copies_of(module: str) -> tuple[str, ...]:
 # Names of modules: who watches them. A module may be watched by several, in this order.
 WATCHES: tuple[tuple[tuple[str, ...], Patch], ...] = (
     (("os",), ends.make_watched_os),
+    (("os",), signals.make_watched),
     (("ctypes",), addresses.make_watched),
     (_copies_of("util"), leaving.make_watched),
     (_copies_of("process"), processes.make_watched),
@@ -44,6 +49,9 @@ WATCHES: tuple[tuple[tuple[str, ...], Patch], ...] = (
     (_copies_of("heap"), memory.make_watched),
     (_copies_of("sharedctypes"), sharedctypes.make_watched),
     (_copies_of("synchronize"), semaphores.make_watched),
+    (_copies_of("shared_memory"), segments.make_watched),
+    (_copies_of("resource_tracker"), trackers.make_watched),
+    (("subprocess",), subprocesses.make_watched),
     ((*arrays.MODULES, "numpy"), arrays.make_watched),
 )
 

@@ -34,14 +34,18 @@ def _count(view: Any) -> int:
     return own + _word(_word(id(view) + _MBUF_AT) + _SHARES_AT)
 
 
-def _word(address: int) -> int:
+@functools.cache
+def _kinds() -> tuple[Any, Any]:
+    """A word and a byte, as ctypes has them, without importing all of ctypes."""
     import _ctypes
 
-    class Word(_ctypes._SimpleCData):  # type: ignore[misc, name-defined]
-        _type_ = "L"
+    simple: Any = _ctypes._SimpleCData
+    return type("Word", (simple,), {"_type_": "L"}), type("Byte", (simple,), {"_type_": "B"})
 
+
+def _word(address: int) -> int:
     # SAFETY: the caller gives an address within a live object, whose layout was tried out.
-    value: int = Word.from_address(address).value
+    value: int = _kinds()[0].from_address(address).value
     return value
 
 
@@ -65,11 +69,8 @@ def address_of(memory: Any) -> int:
     """Where a writable mapping lies; 0 if it cannot be told."""
     import _ctypes
 
-    class Byte(_ctypes._SimpleCData):  # type: ignore[misc, name-defined]
-        _type_ = "B"
-
     try:
-        address: int = _ctypes.addressof(Byte.from_buffer(memory))
+        address: int = _ctypes.addressof(_kinds()[1].from_buffer(memory))
     except (TypeError, ValueError):
         return 0
     return address

@@ -53,8 +53,11 @@ class Attempt(threading.local):
 
     opening: Any = None
     unlinked = False
+    # What trackers.py has to tell of it; it is told once the opening has been.
+    told: Any = None
     unlinking = False
-    deleting = False
+    # The stack where the object that is being deleted has died; 0 outside of `__del__`.
+    deleting = 0
 
 
 class _Notes:
@@ -68,19 +71,27 @@ class _Notes:
         self.used_ns = 0
 
 
-class View(weakref.ref[Any]):
-    """A memoryview that was left behind, with the mapping that it looks into."""
+class _Left:
+    """A mapping that was left behind with somebody who looks into it."""
 
-    __slots__ = ("memory", "uid", "used")
+    __slots__ = ("memory", "uid", "used", "view")
 
-    uid: int
-    memory: Any
-    used: bool
+    def __init__(self, uid: int, memory: Any, view: Any) -> None:
+        self.uid = uid
+        # With --as-is a weak reference, as it is none of our business when it goes.
+        self.memory = memory
+        # Tells when the memoryview dies, where that is what is referred to.
+        self.view = view
+        self.used = False
+
+    def is_alone(self) -> bool:
+        """Whether nobody but us refers to the mapping."""
+        return sys.getrefcount(self.memory) <= _ALONE
 
 
 attempt = Attempt()
 _notes: dict[int, _Notes] = {}
-_views: dict[int, View] = {}
+_left: list[_Left] = []
 
 
 def make_watched(module: ModuleType) -> list[Undo]:
@@ -92,16 +103,18 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     @functools.wraps(initialize)
     def watched_init(self: Any, *args: Any, **kwargs: Any) -> None:
-        outer = attempt.opening, attempt.unlinked
-        attempt.opening, attempt.unlinked = self, False
+        outer = attempt.opening, attempt.unlinked, attempt.told
+        attempt.opening, attempt.unlinked, attempt.told = self, False, []
         try:
             initialize(self, *args, **kwargs)
+            _tell_opened(self)
         except OSError as error:
             _tell_failure(self, args[0] if args else kwargs.get("name"), error)
             raise
         finally:
-            attempt.opening, attempt.unlinked = outer
-        _tell_opened(self)
+            for event, data in attempt.told:
+                recorder.record(event, **data)
+            attempt.opening, attempt.unlinked, attempt.told = outer
 
     @functools.wraps(close)
     def watched_close(self: Any) -> None:
@@ -117,7 +130,11 @@ def make_watched(module: ModuleType) -> list[Undo]:
         except BufferError:
             _tell_places(uid)
             recorder.record(
-                "shm.refused", uid=uid, how=how, leaving=leaving.leaving(), stack=recorder.stack()
+                "shm.refused",
+                uid=uid,
+                how=how,
+                leaving=leaving.leaving(),
+                stack=attempt.deleting or recorder.stack(),
             )
             raise
         notes = _notes.pop(uid)
@@ -131,6 +148,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         if not self._name or not recorder.active():
             unlink(self)
             return
+        look()
         uid, name = reach.uid_of(self), self._name.removeprefix("/")
         inode = _inode_of(name)
         outer, attempt.unlinking = attempt.unlinking, True
@@ -152,7 +170,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     @functools.wraps(delete)
     def watched_del(self: Any) -> None:
-        outer, attempt.deleting = attempt.deleting, True
+        died = recorder.stack() if reach.uid_of(self) in _notes else 0
+        outer, attempt.deleting = attempt.deleting, died
         try:
             delete(self)
         finally:
@@ -183,6 +202,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
 def _tell_opened(memory: Any) -> None:
     if not recorder.active():
         return
+    look()
     uid = recorder.new_uid()
     reach.mark(memory, uid)
     _notes[uid] = _Notes()
@@ -227,24 +247,28 @@ def _links(memory: Any) -> int:
 
 
 class _Holder:
-    """Has a `_buf` as a SharedMemory has, to count what a reference from there counts as."""
+    """Has a `_buf` and a `_mmap` as a SharedMemory has, to see what nobody's references count."""
 
     def __init__(self) -> None:
-        self._buf = memoryview(bytearray(1))
+        self._mmap = mmap.mmap(-1, 1)
+        self._buf = memoryview(self._mmap)
 
 
 def _references(memory: Any) -> int:
-    return sys.getrefcount(memory._buf)
+    # An array made of `buf` refers to the mapping behind it: NumPy looks through memoryviews.
+    return sys.getrefcount(memory._buf) + sys.getrefcount(memory._mmap)
 
 
 _NONE = _references(_Holder())
+_ALONE = sys.getrefcount(_Left(0, mmap.mmap(-1, 1), None).memory)
 
 
 def _tell_views(memory: Any, uid: int, how: str) -> None:
     """If something refers to the view, tell so, and leave it its memory, unless `--as-is`."""
+    look()
     if memory._buf is None or _references(memory) <= _NONE or exports.of(memory._buf) > 1:
         return
-    stack = recorder.stack()
+    stack = attempt.deleting or recorder.stack()
     _tell_places(uid)
     recorder.record(
         "shm.dropped",
@@ -254,17 +278,16 @@ def _tell_views(memory: Any, uid: int, how: str) -> None:
         operation=recorder.operation(stack),
         stack=stack,
     )
-    view = View(memory._buf, _view_died)
-    view.uid, view.memory, view.used = uid, None, False
-    _views[id(view)] = view
     if recorder.setting("as_is"):
+        _left.append(_Left(uid, weakref.ref(memory._mmap), None))
         return
-    view.memory = memory._mmap
+    left = _Left(uid, memory._mmap, weakref.ref(memory._buf, _view_died))
     try:
-        view.memory.madvise(mmap.MADV_DONTNEED)
+        left.memory.madvise(mmap.MADV_DONTNEED)
     except (OSError, ValueError):
-        view.used = True  # it is locked: nobody can tell whether it is touched
+        left.used = True  # it is locked: nobody can tell whether it is touched
     memory._buf = memory._mmap = None
+    _left.append(left)
 
 
 def _tell_places(uid: int) -> None:
@@ -274,34 +297,30 @@ def _tell_places(uid: int) -> None:
             recorder.record("shm.viewed", uid=uid, taken_ns=taken_ns, stack=stack)
 
 
-def _view_died(view: View) -> None:
-    """Nothing refers to it any more; its memory goes when `view.memory` does."""
-    _views.pop(id(view), None)
-    _look(view)
-
-
-def _look(view: View) -> None:
-    """Tell if somebody has touched the memory since it was left behind."""
-    if view.memory is None or view.used or not recorder.active():
-        return
-    if exports.touched(view.memory):
-        view.used = True
-        recorder.record(
-            "shm.used", uid=view.uid, leaving=leaving.leaving(), stack=recorder.stack()
-        )
+def _view_died(_view: Any) -> None:
+    look()
 
 
 def look() -> None:
-    """Look at all views that were left behind."""
-    for view in list(_views.values()):
-        _look(view)
+    """Tell what was left behind and has been touched since; give back what nobody refers to."""
+    if not _left or recorder.setting("as_is"):
+        return
+    for left in list(_left):
+        if not left.used and recorder.active() and exports.touched(left.memory):
+            left.used = True
+            recorder.record(
+                "shm.used", uid=left.uid, leaving=leaving.leaving(), stack=recorder.stack()
+            )
+        if left.is_alone() and left in _left:
+            _left.remove(left)
 
 
 def _at_exit() -> None:
     look()
-    for view in list(_views.values()):
-        if recorder.setting("as_is"):
-            recorder.record("shm.outlived", uid=view.uid)
+    if recorder.setting("as_is"):
+        for left in _left:
+            if left.memory() is not None:
+                recorder.record("shm.outlived", uid=left.uid)
     for uid, notes in list(_notes.items()):
         recorder.record("shm.open", uid=uid, used_ns=notes.used_ns)
 

@@ -38,22 +38,21 @@ def make_watched(module: ModuleType) -> list[Undo]:
     def _send(self: Any, cmd: str, name: str, rtype: str, *more: Any) -> Any:
         result = original(self, cmd, name, rtype, *more)
         if rtype == "shared_memory" and cmd in _KINDS and recorder.active():
-            data: dict[str, Any] = {} if cmd == "REGISTER" else {"explicit": _is_explicit()}
-            recorder.record(
-                _KINDS[cmd],
-                name=str(name).removeprefix("/"),
-                tracker=_identity(self._fd),
-                tracker_pid=getattr(self, "_pid", None) or 0,
-                stack=recorder.stack(),
-                **data,
-            )
+            data: dict[str, Any] = {
+                "name": str(name).removeprefix("/"),
+                "tracker": _identity(self._fd),
+                "tracker_pid": getattr(self, "_pid", None) or 0,
+                "stack": recorder.stack(),
+            }
+            if cmd == "UNREGISTER":
+                data["explicit"] = not segments.attempt.unlinking
+            if segments.attempt.opening is None:
+                recorder.record(_KINDS[cmd], **data)
+            else:
+                segments.attempt.told.append((_KINDS[cmd], data))
         return result
 
     return [replace(module.ResourceTracker, "_send", _send)]
-
-
-def _is_explicit() -> bool:
-    return not segments.attempt.unlinking
 
 
 def _identity(descriptor: Any) -> int:
