@@ -24,7 +24,9 @@ FAILED = 3
 
 # Name of the subcommand: what the overview says of it.
 SUBCOMMANDS = {
-    "run": "watch an unchanged program, and tell which shared objects died too early",
+    "run": "watch an unchanged program and explain what died too early",
+    "report": "print a saved report: text, JSON, SARIF, or a page with a timeline",
+    "explain": "what a hazard is, why it bites, and the right way to write it",
 }
 
 DESCRIPTION = """\
@@ -40,6 +42,8 @@ examples:
   holdfast run --guard app.py --port 80    a script, with its own arguments
   holdfast run --guard -m package.module   a module, as python -m runs it
   holdfast run --help                      all about running programs
+  holdfast report found.json -o found.html a saved report as a page
+  holdfast explain local-dropped           what a finding's name means
 
 exit status:
   2 for wrong usage, 3 when holdfast itself fails; a program that was run
@@ -63,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Version: 0.1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = "\n".join(f"  {name:<5} {summary}" for name, summary in SUBCOMMANDS.items())
+    commands = "\n".join(f"  {name:<8} {summary}" for name, summary in SUBCOMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="holdfast",
         usage="holdfast [--help] [--version] command ...",
