@@ -103,6 +103,12 @@ def test_report_prints_each_form_asked_by_option_or_by_name(saved, option, suffi
     assert other.read_text(encoding="utf-8") == wanted
 
 
+def test_what_report_writes_is_private_as_the_saved_report_is(saved):
+    out = saved.with_name("out.html")
+    assert holdfast("report", saved, "-o", out)[0] == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
 def test_report_reads_a_pipe_and_respects_the_width(saved):
     status, out, err = holdfast("report", "-", given=saved.read_text(), COLUMNS="60")
     assert (status, err) == (0, "")

@@ -91,6 +91,21 @@ def test_colours_are_there_only_when_asked_and_change_no_word():
     assert "\x1b" not in FIRST_PROGRAM
 
 
+def test_a_sentence_that_names_its_process_gets_the_pid_there():
+    story = stories.first_program()
+    frame = stories.at(1, "f", "pass")
+    texts = {
+        "by Process-1 after the drop": "used by Process-1 (pid 4712, fork) after the drop:",
+        "by Process-10": "used by Process-10, in Process-1 (pid 4712, fork):",
+        "by Process-1 (fork)": "used by Process-1 (fork), in Process-1 (pid 4712, fork):",
+    }
+    for text, line in texts.items():
+        steps = (Step("used", text, stories.CHILD, None, (frame,)),)
+        finding = Finding("HF102", "x", frame, steps=steps)
+        report = dataclasses.replace(story, findings=(finding,))
+        assert line in plain(report).splitlines()
+
+
 def test_all_frames_shows_the_libraries_too():
     assert "context.py:135 in BaseContext.Value" not in FIRST_PROGRAM
     assert "context.py:135 in BaseContext.Value" in plain(stories.first_program(), all_frames=True)

@@ -6,6 +6,7 @@ Whatever is printed comes from the records: the program, its source and the heap
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     text = render(report, chosen, options)
     try:
         if options.output:
-            Path(options.output).write_text(text, encoding="utf-8", errors="backslashreplace")
+            write_private(options.output, text)
         else:
             write(text)
     except OSError as error:
@@ -112,6 +113,17 @@ def read(name: str) -> Report:
     """
     data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     return as_json.read(data.decode("utf-8-sig"))
+
+
+def write_private(name: str, text: str) -> None:
+    """Write a file that only its owner can read, as the saved report is; one there keeps its mode.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+        file.write(text)
 
 
 def render(report: Report, form: str, options: argparse.Namespace) -> str:

@@ -24,12 +24,11 @@ from holdfast.report.story import (
     count,
     frames,
     processes_by_pid,
-    sentence,
     short_path,
     spot,
     summary,
+    told,
     totals,
-    where,
 )
 from holdfast.report.terminal import clean
 from holdfast.report.timeline import timeline
@@ -175,10 +174,10 @@ def _fix(fix: str) -> str:
 
 
 def _step(step: Step, report: Report, processes: dict[int, Process], name: str, number: int) -> str:
-    told = where(step, report, processes)
+    what, rest = told(step, report, processes)
     head = (
-        f'<span class="badge {step.role}">{number}</span> <b>{_text(sentence(step))}</b>'
-        f' <span class="where">{_text(told)}</span>'
+        f'<span class="badge {step.role}">{number}</span> <b>{_text(what)}</b>'
+        f' <span class="where">{_text(rest)}</span>'
     )
     for place in frames(step, all_frames=False)[:1]:
         line = f"<code>{_text(place.source.strip())}</code>" if place.source else ""

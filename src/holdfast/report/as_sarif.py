@@ -22,9 +22,8 @@ from holdfast.report.story import (
     about,
     frames,
     processes_by_pid,
-    sentence,
     short_path,
-    where,
+    whole,
 )
 from holdfast.report.terminal import clean
 
@@ -139,8 +138,7 @@ def _result(
 def _flow_location(
     step: Step, finding: Finding, report: Report, processes: dict[int, Process], number: int
 ) -> dict[str, Any]:
-    told = where(step, report, processes)
-    text = clean(f"{sentence(step)}, {told}" if told else sentence(step))
+    text = clean(whole(step, report, processes))
     shown = frames(step, all_frames=False)
     place = _location(shown[0] if shown else finding.place)
     result: dict[str, Any] = {

@@ -19,12 +19,11 @@ from holdfast.report.story import (
     count,
     frames,
     processes_by_pid,
-    sentence,
     short_path,
     spot,
     summary,
     totals,
-    where,
+    whole,
 )
 from holdfast.report.terminal import Paint, clean, visible_line, window, wrap
 
@@ -140,8 +139,8 @@ def _of_run(
         lines += ["", *wrap(about(finding), width, "the object: ", "            ")]
     if finding.steps:
         for step in finding.steps:
-            told = where(step, report, processes)
-            lines += ["", *_step(step, told, paint, width, all_frames=all_frames)]
+            text = whole(step, report, processes)
+            lines += ["", *_step(step, text, paint, width, all_frames=all_frames)]
     else:
         lines += ["", f"  {paint(clean(spot(finding.place)), 'name')}"]
         lines += [f"  {line}" for line in excerpt(finding.place, sources, width - 2, paint)]
@@ -151,11 +150,9 @@ def _of_run(
     return lines
 
 
-def _step(step: Step, told: str, paint: Paint, width: int, *, all_frames: bool) -> list[str]:
-    text = sentence(step)
-    whole = f"{text}, {told}" if text and told else text or told
+def _step(step: Step, text: str, paint: Paint, width: int, *, all_frames: bool) -> list[str]:
     shown = frames(step, all_frames=all_frames)
-    lines = wrap(whole + (":" if shown else ""), width, "", "    ")
+    lines = wrap(text + (":" if shown else ""), width, "", "    ")
     role = step.role if lines[0].startswith(step.role) else ""
     style = "fault" if step.role in {"dropped", "victim"} else "strong"
     lines[0] = paint(role, style) + lines[0][len(role) :]

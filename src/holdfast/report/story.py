@@ -6,6 +6,7 @@ What it keeps true: the same finding reads the same in a terminal, in SARIF and 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,10 +64,24 @@ def when(step: Step, report: Report) -> str:
     return f"{(step.at_ns - report.began_ns) / NS_PER_S:.3f} s"
 
 
-def where(step: Step, report: Report, processes: dict[int, Process]) -> str:
-    """The process and the time of a step, as they follow its sentence."""
-    process, time = who(step.pid, processes), when(step, report)
-    return ", ".join(([f"in {process}"] if process else []) + ([f"at {time}"] if time else []))
+def told(step: Step, report: Report, processes: dict[int, Process]) -> tuple[str, str]:
+    """What happened, and where and when, as it follows: the two halves of a sentence.
+
+    A sentence that names the process gets its pid there, and the process is not said twice.
+    """
+    text, process, time = sentence(step), who(step.pid, processes), when(step, report)
+    known = processes.get(step.pid) if step.pid is not None else None
+    if known is not None:
+        named = re.compile(rf"(?<![\w-]){re.escape(known.name)}(?![\w-])(?! \()")
+        text, times = named.subn(lambda _: process, text, count=1)
+        process = "" if times else process
+    rest = ", ".join(([f"in {process}"] if process else []) + ([f"at {time}"] if time else []))
+    return text, rest
+
+
+def whole(step: Step, report: Report, processes: dict[int, Process]) -> str:
+    """What happened, where and when, in one sentence."""
+    return ", ".join(filter(None, told(step, report, processes)))
 
 
 def frames(step: Step, *, all_frames: bool) -> tuple[Place, ...]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from holdfast.report.story import NS_PER_S, count, processes_by_pid, sentence, where
+from holdfast.report.story import NS_PER_S, count, processes_by_pid, whole
 from holdfast.report.terminal import clean
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def _marks(
     for number, (step, x) in enumerate(zip(finding.steps, axis.steps, strict=True), 1):
         if step.pid not in rows:
             continue
-        told = ", ".join(filter(None, [sentence(step), where(step, report, known)]))
+        told = whole(step, report, known)
         low = 4 if step.role == "used" else 0
         parts.append(
             f'<a class="mark {step.role}" href="#{prefix}{number}" aria-label="{_text(told)}">'
