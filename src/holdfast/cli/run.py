@@ -57,8 +57,8 @@ examples:
 
 exit status:
   the program's own, and if a signal ended it, the same signal; 1 if it
-  succeeded and there are findings; 2 for wrong usage, 3 when holdfast itself
-  fails before the program has started
+  succeeded and there are findings, or if --halt has ended it; 2 for wrong
+  usage, 3 when holdfast itself fails
 """
 
 # Options of ours whose value may be the next word.
@@ -157,16 +157,17 @@ def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ..
         return FAILED
     watch = supervisor.Watch(capture, words, settings, halt=options.halt)
     if watch.begin():
-        recorder.start(capture, settings)
+        # The guard first: what is watched then is what the guard has made of it.
         if options.guard and not _guarded():
             return FAILED
+        recorder.start(capture, settings)
         run(program)
         return 0
     status = watch.wait()
     failed = _show(options, watch)
     if failed and not status:
         return FAILED
-    return supervisor.end_as(status, found=watch.found)
+    return supervisor.end_as(0 if watch.halted else status, found=watch.found)
 
 
 def _show(options: argparse.Namespace, watch: Watch) -> bool:

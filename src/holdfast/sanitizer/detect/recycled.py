@@ -342,7 +342,10 @@ def _steps(block: Block, handed: list[telling.Handed], drop: telling.Drop) -> tu
     if drop.how == "return" and drop.place is not None:
         dropped = dataclasses.replace(dropped, stack=(drop.place, *dropped.stack))
     steps.append(dropped)
-    for event in block.used[:_MOST_STEPS]:
+    first: dict[tuple[int, bool], Event] = {}
+    for event in block.used:
+        first.setdefault((event.number, bool(event["write"])), event)
+    for event in list(first.values())[:_MOST_STEPS]:
         steps.append(telling.step(story, "used", _use(story, event), event))
     for event in block.died[:1]:
         text = (

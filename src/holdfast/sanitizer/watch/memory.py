@@ -53,8 +53,8 @@ _MODULE = "<module>"
 class Track(weakref.ref[Any]):
     """What is known of a block in the process that made it: a weak reference with notes."""
 
-    __slots__ = ("address", "at_ns", "block", "forks", "handed", "size", "spot", "stack", "told",
-                 "type", "uid", "view")  # fmt: skip
+    __slots__ = ("address", "at_ns", "bare", "block", "forks", "handed", "size", "spot", "stack",
+                 "told", "type", "uid", "view")  # fmt: skip
 
     uid: int
     size: int
@@ -71,6 +71,8 @@ class Track(weakref.ref[Any]):
     # The stacks of those who took its address or a bare view of it; 0 if nobody did.
     address: int
     view: int
+    # As it is: that view, if it is the very one that was taken and not a cast of it.
+    bare: weakref.ref[memoryview] | None
 
 
 _live: dict[int, Track] = {}
@@ -104,6 +106,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         track.stack, track.at_ns = recorder.stack(), time.monotonic_ns()
         track.forks, track.handed, track.told = recorder.forks(), False, False
         track.address = track.view = 0
+        track.bare = None
         if shadow is not None:
             track.spot = (shadow, shadow.malloc(size))
         else:
@@ -120,6 +123,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
         track = _live.get(self.__dict__.get(reach.MARK, 0))
         if track is not None and not _is_machinery(sys._getframe(1)):
             track.view = recorder.stack()
+            if as_is:
+                track.bare = weakref.ref(result)
         return result
 
     def set_state(self: Any, state: dict[str, Any]) -> None:
@@ -278,6 +283,8 @@ def _bare_view(track: Track) -> str:
     # Two references are ours: the track's and the argument's; one each of kept and ghosts.
     ours = 2 + sum(1 for _, block, _ in _kept if block is track.block)
     if track.view and track.block is not None and sys.getrefcount(track.block) > ours:
+        return "create_memoryview"
+    if track.bare is not None and track.bare() is not None:
         return "create_memoryview"
     if track.address and track.block is not None:
         from holdfast.sanitizer.watch import addresses
