@@ -51,6 +51,7 @@ _RUN: tuple[Literal["run", "source"], ...] = ("run",)
 _SOURCE: tuple[Literal["run", "source"], ...] = ("source",)
 
 GROUPS = {
+    "HF0": "comments that allow a finding",
     "HF1": "shared memory that is given to somebody else",
     "HF2": "names that vanish before they are opened",
     "HF3": "SharedMemory segments, views and mapped files",
@@ -63,6 +64,8 @@ GROUPS = {
 
 # fmt: off
 HAZARDS = (
+    Hazard("HF001", "allow-without-reason", "a comment allows without saying what or why", _SOURCE),
+    Hazard("HF002", "allow-unused", "a comment allows what is not there", _SOURCE),
     Hazard("HF101", "inline-args", "a shared object exists only in the arguments of a process"),
     Hazard("HF102", "local-dropped", "a shared object dies with its scope while in use"),
     Hazard("HF103", "attr-of-temporary", "the object behind a process's target is a temporary"),

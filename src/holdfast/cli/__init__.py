@@ -25,6 +25,7 @@ FAILED = 3
 # Name of the subcommand: what the overview says of it.
 SUBCOMMANDS = {
     "run": "watch an unchanged program and explain what died too early",
+    "check": "find lifetime hazards in source, without running it",
     "report": "print a saved report: text, JSON, SARIF, or a page with a timeline",
     "explain": "what a hazard is, why it bites, and the right way to write it",
 }
@@ -42,12 +43,13 @@ examples:
   holdfast run --guard app.py --port 80    a script, with its own arguments
   holdfast run --guard -m package.module   a module, as python -m runs it
   holdfast run --help                      all about running programs
+  holdfast check src                       all about it: holdfast check --help
   holdfast report found.json -o found.html a saved report as a page
   holdfast explain local-dropped           what a finding's name means
 
 exit status:
-  2 for wrong usage, 3 when holdfast itself fails; a program that was run
-  keeps its own
+  1 for findings, 2 for wrong usage, 3 when holdfast itself fails; a program
+  that was run keeps its own
 """
 
 
