@@ -15,7 +15,7 @@ from hypothesis import given
 
 from holdfast.findings import Finding, Place, Process, Report, Step
 from holdfast.report import as_html
-from holdfast.report.prose import blocks, inline
+from holdfast.report.prose import blocks, coded, inline
 from holdfast.report.timeline import timeline
 from tests.report import browser, stories
 from tests.report.test_text import any_finding, one
@@ -171,6 +171,10 @@ def test_a_story_without_known_processes_has_no_picture():
     finding = Finding("HF309", "x", Place("a.py", 1), steps=(Step("created", "x", 99),))
     assert timeline(finding, one(finding), "f1-") == ""
     assert "<svg" not in as_html.render(stories.checked())
+
+
+def test_code_in_a_message_is_marked_and_an_asterisk_is_the_programs():
+    assert coded("`f(*a)` and g(*b, *c)\n`") == "<code>f(*a)</code> and g(*b, *c)\\n`"
 
 
 def test_the_pages_markdown_becomes_html():

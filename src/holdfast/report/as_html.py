@@ -115,7 +115,7 @@ def _overview(report: Report) -> str:
         return ""
     rows = [
         f'<li><a href="#f{number}"><span class="code">{finding.code}</span>'
-        f'<span class="what"><b>{finding.hazard.slug}</b> {_text(finding.message)}</span>'
+        f'<span class="what"><b>{finding.hazard.slug}</b> {prose.coded(finding.message)}</span>'
         f'<span class="place">{_text(_short_spot(finding.place))}</span></a></li>'
         for number, finding in enumerate(report.findings, 1)
     ]
@@ -136,10 +136,10 @@ def _finding(finding: Finding, report: Report, number: int) -> str:
         f'<article id="f{number}" tabindex="-1" aria-labelledby="h{number}">',
         f'<p class="kicker"><a class="code" href="#{hazard.code}">{hazard.code} {hazard.slug}</a>'
         f' <span class="confidence">{finding.confidence} confidence</span>{more}</p>',
-        f'<h2 id="h{number}">{_text(finding.message)}</h2>',
+        f'<h2 id="h{number}">{prose.coded(finding.message)}</h2>',
     ]
     if about(finding):
-        parts.append(f'<p class="object">{_text(about(finding))}</p>')
+        parts.append(f'<p class="object">{prose.coded(about(finding))}</p>')
     if finding.fix:
         parts.append(_fix(finding.fix))
     if finding.steps:
@@ -169,15 +169,15 @@ def _legend(picture: str) -> str:
 
 def _fix(fix: str) -> str:
     first, *rest = fix.split("\n")
-    shown = f"<p><b>Fix</b> {_text(first)}</p>"
+    shown = f"<p><b>Fix</b> {prose.coded(first)}</p>"
     return f'<div class="fix">{shown}{prose.code(chr(10).join(rest)) if rest else ""}</div>'
 
 
 def _step(step: Step, report: Report, processes: dict[int, Process], name: str, number: int) -> str:
     what, rest = told(step, report, processes)
     head = (
-        f'<span class="badge {step.role}">{number}</span> <b>{_text(what)}</b>'
-        f' <span class="where">{_text(rest)}</span>'
+        f'<span class="badge {step.role}">{number}</span> <b>{prose.coded(what)}</b>'
+        f' <span class="where">{prose.coded(rest)}</span>'
     )
     for place in frames(step, all_frames=False)[:1]:
         line = f"<code>{_text(place.source.strip())}</code>" if place.source else ""

@@ -34,6 +34,15 @@ def inline(text: str) -> str:
     return "".join([*parts, _escaped(text[end:])])
 
 
+def coded(text: str) -> str:
+    """A message: only code is marked in it, as an asterisk may be the program's."""
+    parts = re.split(r"`([^`\n]+)`", text)
+    return "".join(
+        f"<code>{_escaped(part)}</code>" if number % 2 else _escaped(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def blocks(text: str) -> str:
     """A section: paragraphs, lists and programs."""
     parts: list[str] = []
