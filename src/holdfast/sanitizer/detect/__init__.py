@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from holdfast.sanitizer.detect import copies, recycled, segments, semaphores, views
+from holdfast.sanitizer.detect import copies, managers, recycled, segments, semaphores, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ DETECTORS: tuple[Detector, ...] = (
     copies.detect,
     views.detect,
     segments.detect,
+    managers.detect,
 )
 
 

@@ -102,7 +102,7 @@ def _missed(story: Story, segment: Segment, missed: Event) -> Finding | None:
         (each for each in before if each.kind == "shm.unlinked" and not each["missing"]), None
     )
     if gone is not None:
-        if gone.number == missed.number or _by_manager(story, gone, missed):
+        if gone.number == missed.number or _by_manager(story, gone):
             return None
         if segment.origin is None:
             mine = missed.kind == "shm.failed"
@@ -119,15 +119,10 @@ def _missed(story: Story, segment: Segment, missed: Event) -> Finding | None:
     return _by_tracker(story, segment, before, missed)
 
 
-def _by_manager(story: Story, gone: Event, missed: Event) -> bool:
-    """Whether a manager's server has unlinked it: detect/managers.py, or the program's order."""
-    for event in story.of("manager.started"):
-        if story.pid(gone.number) == event["server_pid"]:
-            ended = [each for each in story.of("manager.ended") if each["uid"] == event["uid"]]
-            if not ended or ended[-1]["how"] != "shutdown":
-                return True
-            return ended[-1].number == missed.number
-    return False
+def _by_manager(story: Story, gone: Event) -> bool:
+    """Whether a manager's server has unlinked it: detect/managers.py tells of that."""
+    pid = story.pid(gone.number)
+    return any(event["server_pid"] == pid for event in story.of("manager.started"))
 
 
 def _look(story: Story, missed: Event) -> Step:

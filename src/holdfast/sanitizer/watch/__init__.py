@@ -18,6 +18,7 @@ from holdfast.sanitizer.watch import (
     arrays,
     ends,
     leaving,
+    managers,
     memory,
     processes,
     segments,
@@ -51,6 +52,7 @@ WATCHES: tuple[tuple[tuple[str, ...], Patch], ...] = (
     (_copies_of("synchronize"), semaphores.make_watched),
     (_copies_of("shared_memory"), segments.make_watched),
     (_copies_of("resource_tracker"), trackers.make_watched),
+    (_copies_of("managers"), managers.make_watched),
     (("subprocess",), subprocesses.make_watched),
     ((*arrays.MODULES, "numpy"), arrays.make_watched),
 )
