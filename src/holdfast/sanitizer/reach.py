@@ -42,7 +42,7 @@ def mark(thing: Any, uid: int) -> None:
 
 def uid_of(thing: Any) -> int:
     """The id of a marked instance; 0 if it has none."""
-    uid: int = _instance_dict(thing).get(MARK, 0)
+    uid: int = instance_dict(thing).get(MARK, 0)
     return uid
 
 
@@ -129,7 +129,8 @@ def _of_view(view: Any) -> Any:
         return None
 
 
-def _instance_dict(thing: Any) -> dict[str, Any]:
+def instance_dict(thing: Any) -> dict[str, Any]:
+    """What an instance has in its dict; nothing is called for it."""
     try:
         found: Any = object.__getattribute__(thing, "__dict__")
     except AttributeError:
@@ -138,7 +139,7 @@ def _instance_dict(thing: Any) -> dict[str, Any]:
 
 
 def _of_instance(thing: Any) -> Iterator[tuple[str, Any]]:
-    for name, value in list(_instance_dict(thing).items()):
+    for name, value in list(instance_dict(thing).items()):
         yield f".{name}", value
     for each in type(thing).__mro__:
         for name, slot in list(each.__dict__.items()) if "__slots__" in each.__dict__ else ():

@@ -23,11 +23,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
-from holdfast.sanitizer.capture import Address, Capture, Drops
+from holdfast.sanitizer.capture import Address, Capture, Drops, Reader
 from holdfast.sanitizer.stacks import Stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 # A subprocess may have limits of its own; so much address space it will have.
 _SUBPROCESS_BYTES = 32 << 20
@@ -47,6 +48,7 @@ class _State:
         self.number = 0
         self.pid = 0
         self.forks = 0
+        self.forked = False
         self.count = itertools.count(1)
         self.pending: deque[tuple[str, int, dict[str, Any]]] = deque()
         self.lock = threading.Lock()
@@ -114,6 +116,16 @@ def tell_stack(number: int) -> int:
     return number
 
 
+def stack_of(frame: FrameType) -> int:
+    """The number of the stack that ends in a frame."""
+    return _me.stacks.take_from(frame)
+
+
+def all_states() -> list[tuple[int, tuple[int, ...]]]:
+    """The states of all processes, as they are now; see states.py."""
+    return [] if _me.capture is None else list(Reader(_me.capture).states())
+
+
 def claim_states() -> memoryview[int] | None:
     """Words that this process may overwrite for ever, which outlive it; see states.py."""
     if _me.capture is None or not _me.number or not _me.lock.acquire(timeout=1.0):
@@ -157,6 +169,11 @@ def number() -> int:
 def forks() -> int:
     """How many processes have inherited this one's memory so far, directly."""
     return _me.forks
+
+
+def forked() -> bool:
+    """Whether this process was forked by another one that was watched."""
+    return _me.forked
 
 
 def setting(name: str) -> Any:
@@ -348,6 +365,7 @@ def _after_fork() -> None:
     _me.number = _me.capture.number
     _me.pid = os.getpid()
     _me.forks = 0
+    _me.forked = True
     _me.count = itertools.count(1)
     record("process.begin", pid=_me.pid, parent=parent, method="os.fork", stack=stack(), name="")
     for function in _me.handlers:

@@ -48,9 +48,12 @@ class Stacks:
         Args:
             skip: How many frames to leave out: 1 begins with the caller's.
         """
+        return self.take_from(sys._getframe(skip))
+
+    def take_from(self, frame: FrameType | None) -> int:
+        """The number of the stack that ends in a frame."""
         parts: list[int] = []
         codes = self._codes
-        frame: FrameType | None = sys._getframe(skip)
         left = MOST_FRAMES
         while frame is not None and left:
             code = frame.f_code

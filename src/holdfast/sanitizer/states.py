@@ -6,7 +6,7 @@ system call and without a lock. Only the process itself writes its states.
 
 A state is a row of 8 words: its kind, the id of what it is about, and six more.
 
-    HOLD    lock     held, stack, failed_ns, failed stack, times (of a semaphore)
+    HOLD    lock     0 or stack * 2 + 1, failed_ns, failed stack, times (of a semaphore)
     WAIT    target   what (index into WHAT), stack, since_ns, thread, timeout in ms + 1 or 0
     QUEUE   queue    put, flushed, got, done, last_got_ns, stack of the last put
     TASK    pool     job, since_ns, stack, part
@@ -145,7 +145,8 @@ class Hold:
     Attributes:
         number: Of the process.
         uid: Of the lock.
-        stack: Number of the stack where it was taken; 0 if it is not held.
+        held: Whether it is held.
+        stack: Number of the stack where it was taken; 0 if unknown.
         failed_ns: When it was last asked for in vain; 0 if never.
         failed_stack: Where.
         times: How often it is held.
@@ -153,6 +154,7 @@ class Hold:
 
     number: int
     uid: int
+    held: bool
     stack: int
     failed_ns: int
     failed_stack: int
@@ -213,13 +215,12 @@ class Task:
     part: int
 
 
-
 def holds(states: Iterable[tuple[int, tuple[int, ...]]]) -> Iterator[Hold]:
     """The locks that processes hold, or have asked for in vain."""
     for number, words in states:
-        if words[0] == HOLD and (words[2] or words[4]):
-            held, stack, failed_ns, failed_stack, times = words[2:7]
-            yield Hold(number, words[1], stack if held else 0, failed_ns, failed_stack, times)
+        if words[0] == HOLD and (words[2] or words[3]):
+            held, failed_ns, failed_stack, times = words[2:6]
+            yield Hold(number, words[1], held > 0, held >> 1, failed_ns, failed_stack, times)
 
 
 def waits(states: Iterable[tuple[int, tuple[int, ...]]]) -> Iterator[Wait]:

@@ -16,11 +16,18 @@ from holdfast._arrivals import Arrivals
 from holdfast.sanitizer.watch import (
     addresses,
     arrays,
+    asked,
+    connections,
     ends,
+    forks,
+    joins,
     leaving,
     managers,
     memory,
+    owners,
+    pools,
     processes,
+    queues,
     segments,
     semaphores,
     sharedctypes,
@@ -49,17 +56,29 @@ WATCHES: tuple[tuple[tuple[str, ...], Patch], ...] = (
     (_copies_of("popen_forkserver"), ends.make_watched),
     (_copies_of("heap"), memory.make_watched),
     (_copies_of("sharedctypes"), sharedctypes.make_watched),
+    (_copies_of("sharedctypes"), owners.make_watched_sharedctypes),
     (_copies_of("synchronize"), semaphores.make_watched),
     (_copies_of("shared_memory"), segments.make_watched),
     (_copies_of("resource_tracker"), trackers.make_watched),
     (_copies_of("managers"), managers.make_watched),
     (("subprocess",), subprocesses.make_watched),
+    (_copies_of("synchronize"), owners.make_watched),
+    (_copies_of("process"), joins.make_watched),
+    (_copies_of("process"), connections.make_watched_process),
+    (_copies_of("connection"), connections.make_watched),
+    (_copies_of("resource_sharer"), connections.make_watched_sharer),
+    (_copies_of("queues"), queues.make_watched),
+    (_copies_of("pool"), pools.make_watched),
+    (("tempfile",), forks.make_watched_tempfile),
+    (("weakref",), forks.make_watched_weakref),
     ((*arrays.MODULES, "numpy"), arrays.make_watched),
 )
 
 
 def start() -> None:
     """Watch what has been imported already, and the rest when it gets imported."""
+    asked.start()
+    forks.start()
     table: dict[str, list[Patch]] = defaultdict(list)
     for names, watch in WATCHES:
         for name in names:

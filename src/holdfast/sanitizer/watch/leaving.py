@@ -17,11 +17,20 @@ from holdfast.sanitizer import recorder
 from holdfast.sanitizer.watch import ends
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from holdfast._arrivals import Undo
 
 _leaving_pid = 0
+# Called when a process begins to leave, before anything of it is ended.
+_first_words: list[Callable[[], object]] = []
+
+
+def on_leaving(function: Callable[[], object]) -> None:
+    """Call `function` when this process, or a forked child, begins to run its exit handlers."""
+    if function not in _first_words:
+        _first_words.append(function)
 
 
 def leaving() -> bool:
@@ -38,6 +47,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
         if not leaving():
             _leaving_pid = recorder.pid()
             recorder.record("process.done")
+            for function in _first_words:
+                function()
         original(*args, **kwargs)
         ends.say_last_words()
 

@@ -1,0 +1,108 @@
+"""A process that is asked what it does: where all its threads are.
+
+What it keeps true: a process answers where the interpreter lets it, in the main thread, also when
+that waits for a lock; one that is busy in C answers later or never, and nobody waits for it long.
+Asked is only who has the capture mapped: a process that became another program would die of the
+signal. The signal is one that no library is known to use; a program that uses it keeps it.
+
+    asked.stacks     stacks: numbers (main thread first), threads, operation
+    stack.told       stack          text for a stack that an answer or a state names
+
+Source: signal(7), real-time signals; Python's signal module (handlers run in the main thread).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from holdfast.sanitizer import recorder, states
+from holdfast.sanitizer.capture import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SIGNAL = signal.SIGRTMAX - 5
+
+_COUNT, _LAST, _PID = 2, 3, 4
+_MOST_THREADS = 32
+_where: states.Where | None = None
+
+
+def start() -> None:
+    """Answer from now on, in this process and in those that it forks."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    with contextlib.suppress(OSError, ValueError):
+        if signal.getsignal(SIGNAL) is signal.SIG_DFL:
+            signal.signal(SIGNAL, _answer)
+    recorder.on_fork(_renew)
+
+
+def _renew() -> None:
+    global _where
+    _where = None
+
+
+def _answer(_: int, frame: Any) -> None:
+    global _where
+    stacks = [] if frame is None else [recorder.stack_of(frame)]
+    main = threading.main_thread().ident
+    frames = sys._current_frames()
+    for ident, each in list(frames.items())[:_MOST_THREADS]:
+        if ident != main:
+            stacks.append(recorder.stack_of(each))
+    for stack in stacks:
+        recorder.tell_stack(stack)
+    operation = recorder.operation(stacks[0]) if stacks else ""
+    recorder.record("asked.stacks", stacks=stacks, threads=len(frames), operation=operation)
+    if _where is None:
+        _where = states.claim(states.ASKED, 0)
+    row, at = states.rows[_where[0]], _where[1]
+    row[at + _PID] = os.getpid()
+    row[at + _LAST] = time.monotonic_ns()
+    row[at + _COUNT] += 1
+
+
+# ---- asking --------------------------------------------------------------------------------------
+
+
+def is_watched(pid: int) -> bool:
+    """Whether a process has the capture mapped, and takes the signal."""
+    bit = 1 << (SIGNAL - 1)
+    try:
+        status = _read(f"/proc/{pid}/status").partition("\nSigCgt:")[2]
+        return bool(int(status.split()[0], 16) & bit) and FILE_NAME in _read(f"/proc/{pid}/maps")
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _read(path: str) -> str:
+    with io.open(path, encoding="utf-8", errors="replace") as file:  # noqa: UP020
+        return file.read()
+
+
+def ask(pids: Iterable[int]) -> list[int]:
+    """Ask processes; those that can answer."""
+    found: list[int] = []
+    for pid in pids:
+        if is_watched(pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid, SIGNAL)
+                found.append(pid)
+    return found
+
+
+def answered(all_states: Iterable[tuple[int, tuple[int, ...]]], since_ns: int) -> set[int]:
+    """The pids of those that have answered since then."""
+    return {
+        words[_PID]
+        for _, words in all_states
+        if words[0] == states.ASKED and words[_LAST] >= since_ns
+    }
