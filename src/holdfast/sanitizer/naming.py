@@ -186,7 +186,8 @@ def _covers(node: ast.AST, place: Place) -> bool:
     end: int = getattr(node, "end_lineno", 0) or line
     if not line or not line <= place.line <= end:
         return False
-    if not (place.column and isinstance(node, ast.expr)):
+    # Statements too: several may stand in one line.
+    if not (place.column and isinstance(node, (ast.expr, ast.stmt))):
         return True
     # The frame's columns are characters from 1, the tree's are bytes from 0; both count the same
     # in all but the rarest lines.

@@ -99,11 +99,12 @@ def _used(story: Story, failed: Event) -> Step:
     return telling.step(story, "used", text, failed)
 
 
-def _join(story: Story, failed: Event, ended: Event) -> str:
+def _first(story: Story, failed: Event, ended: Event) -> str:
     who = story.name(failed.number)
-    if story.member(failed.number).parent == ended.number:
-        return f"join {who} first"
-    return f"wait for {who} first"
+    if story.member(failed.number).parent != ended.number:
+        return f"wait for {who}"
+    name = telling.process_name(story, failed.number)
+    return f"call {name}.join()" if name else f"join {who}"
 
 
 # ---- HF401 --------------------------------------------------------------------------------------
@@ -148,11 +149,11 @@ def _of_manager(
     by = story.name(ended.number)
     if ended["how"] == "exit":
         message = f"{by} ends, and {manager} with it, while {who} uses {name}"
-        fix = f"{_join(story, failed, ended)} at the end of {by}"
+        fix = f"{_first(story, failed, ended)} before the end of {by}"
         place = _start_of(story, failed) or story.own(started)
     elif ended["how"] == "shutdown":
         message = f"{manager} is shut down while {who} uses {name}"
-        fix = f"{_join(story, failed, ended)}, then shut {manager} down"
+        fix = f"{_first(story, failed, ended)} before {manager} is shut down"
     else:
         message = f"{manager} is dropped, and its server ends, while {who} uses {name}"
         keep = f"keep {manager}" if names else "give the manager a name, and keep it"
@@ -237,7 +238,7 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
     message = f"{name} is dropped in {by} before {who} {verb} it, and its {failed['kind']} with it"
     if last["leaving"]:
         fix = f"let {by} wait until {who} has received {name}, or keep a proxy of it elsewhere"
-    elif story.member(failed.number).parent == last.number:
+    elif any(step.role == "handed" and step.text.startswith("handed") for step in steps):
         fix = f"keep {name} in {by} until {who} has been joined"
     else:
         fix = (

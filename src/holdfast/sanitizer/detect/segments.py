@@ -167,9 +167,10 @@ def _early(story: Story, segment: Segment, gone: Event, missed: Event) -> Findin
     name, who, by = _called(story, segment), story.name(missed.number), story.name(gone.number)
     method = story.member(missed.number).method
     child = story.member(missed.number).parent == gone.number and method != "subprocess"
+    process = telling.process_name(story, missed.number)
     fix = (
-        f"unlink {name} after {who} has been joined"
-        if child
+        f"unlink {name} after {process}.join()"
+        if child and process
         else f"unlink {name} only when {who} has attached it or has ended"
     )
     steps = [

@@ -236,6 +236,13 @@ def short(node: ast.expr) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def process_name(story: Story, number: int) -> str:
+    """What the program calls the Process object of a process; "" if it has no simple name."""
+    place = story.own(story.member(number).start, "new_stack")
+    names = naming.assigned_at(place) if place is not None else ()
+    return names[0] if names and names[0].replace(".", "").isidentifier() else ""
+
+
 def handed_over(story: Story, uid: int) -> list[Handed]:
     """All hand-overs of an object, in order of time."""
     found: list[Handed] = []

@@ -38,8 +38,12 @@ def detect(story: Story) -> Iterator[Finding]:
             yield _of(story, origin, dropped, _touched(story, dropped, use))
         elif story.settings.get("as_is"):
             yield from _as_is(story, origin, dropped, outlived)
+    told: set[tuple[int, int]] = set()
     for refused in story.of("shm.refused"):
-        yield _refused(story, opened.get(refused["uid"]), refused)
+        key = refused.number, refused["uid"]
+        if key not in told:  # it is refused again when it is closed again, and when it dies
+            told.add(key)
+            yield _refused(story, opened.get(refused["uid"]), refused)
 
 
 def _last(story: Story, kind: str) -> dict[tuple[int, int], Event]:
@@ -123,7 +127,10 @@ def _refused(story: Story, origin: Event | None, refused: Event) -> Finding:
     name = telling.called(subject)
     views = _views(story, refused)
     view = _name_of_view(views[-1][0]) if views else ""
-    what = view or "a slice or an array of its buf"
+    all_names = dict.fromkeys(_name_of_view(place) for place, _ in views)
+    shown = [each for each in all_names if each]
+    what = " and ".join(shown) or "a slice or an array of its buf"
+    look, outlive = ("look", "outlive") if len(shown) > 1 else ("looks", "outlives")
     steps = [telling.step(story, "created", "", origin)]
     steps += [Step("noted", f"{view or 'a view'} is taken of it", *where) for _, where in views]
     if refused["how"] == "close":
@@ -131,10 +138,10 @@ def _refused(story: Story, origin: Event | None, refused: Event) -> Finding:
         steps.append(telling.step(story, "dropped", text, refused))
         return Finding(
             code="HF302",
-            message=f"{name} cannot be closed, as {what} still looks into it",
+            message=f"{name} cannot be closed, as {what} still {look} into it",
             place=story.own(refused) or _UNKNOWN,
             fix=f"drop the views before {name}.close()"
-            + (f": del {view}" if view.isidentifier() else ""),
+            + (f": del {', '.join(shown)}" if all(map(str.isidentifier, shown)) and shown else ""),
             subject=subject,
             steps=tuple(steps),
         )
@@ -143,7 +150,7 @@ def _refused(story: Story, origin: Event | None, refused: Event) -> Finding:
     place = story.own(origin) if refused["leaving"] else story.own(refused)
     return Finding(
         code="HF301",
-        message=f"{what} outlives {name}, whose memory and descriptor are never given back",
+        message=f"{what} {outlive} {name}, whose descriptor is never closed",
         place=place or story.own(origin) or _UNKNOWN,
         fix=_fix_of_escape(name, view, ""),
         subject=subject,

@@ -84,9 +84,9 @@ class _Left:
         self.view = view
         self.used = False
 
-    def is_alone(self) -> bool:
-        """Whether nobody but us refers to the mapping."""
-        return sys.getrefcount(self.memory) <= _ALONE
+    def references(self) -> int:
+        """How often the mapping is referred to: by us, and by whom it was left to."""
+        return sys.getrefcount(self.memory)
 
 
 attempt = Attempt()
@@ -260,7 +260,9 @@ def _references(memory: Any) -> int:
 
 
 _NONE = _references(_Holder())
-_ALONE = sys.getrefcount(_Left(0, mmap.mmap(-1, 1), None).memory)
+_alone = _Left(0, mmap.mmap(-1, 1), None)
+_ALONE = _alone.references()
+del _alone
 
 
 def _tell_views(memory: Any, uid: int, how: str) -> None:
@@ -279,7 +281,7 @@ def _tell_views(memory: Any, uid: int, how: str) -> None:
         stack=stack,
     )
     if recorder.setting("as_is"):
-        _left.append(_Left(uid, weakref.ref(memory._mmap), None))
+        _left.append(_Left(uid, weakref.ref(memory._mmap), weakref.ref(memory._buf)))
         return
     left = _Left(uid, memory._mmap, weakref.ref(memory._buf, _view_died))
     try:
@@ -311,7 +313,7 @@ def look() -> None:
             recorder.record(
                 "shm.used", uid=left.uid, leaving=leaving.leaving(), stack=recorder.stack()
             )
-        if left.is_alone() and left in _left:
+        if left.references() <= _ALONE and left in _left:
             _left.remove(left)
 
 
@@ -319,7 +321,7 @@ def _at_exit() -> None:
     look()
     if recorder.setting("as_is"):
         for left in _left:
-            if left.memory() is not None:
+            if left.memory() is not None or left.view() is not None:
                 recorder.record("shm.outlived", uid=left.uid)
     for uid, notes in list(_notes.items()):
         recorder.record("shm.open", uid=uid, used_ns=notes.used_ns)
