@@ -43,14 +43,16 @@ START_METHOD = re.compile(
 _WORDS = (
     r"\w*Process\w*|Value|Array|Raw(?:Value|Array)|\w*Lock|\w*Semaphore|Event|Condition|Barrier"
     r"|\w*Queue|Pipe|\w*Pool|\w*Executor|\w*Manager|SharedMemory|ShareableList|get_context|fork"
-    r"|pack_into|multiprocess\w*|mp|ctx|context|Listener"
+    r"|pack_into|\w*shm\w*|buf|multiprocess\w*|mp|ctx|context|Listener"
 )
 
 # Frames that following a function may take: a call in the program is about ten of them.
 DEEPEST = 5000
 
 # Findings about the same place: the first of these tells it best.
-_ORDER = ("HF103", "HF101", "HF105", "HF106", "HF104", "HF201", "HF102", "HF202")
+_ORDER = (
+    "HF503", "HF103", "HF101", "HF105", "HF106", "HF104", "HF201", "HF102", "HF202",
+)  # fmt: skip
 
 
 def check_module(module: Module, project: Project, options: Options) -> list[Finding]:

@@ -120,6 +120,14 @@ class Scene(Protocol):
         """The same without the temporaries of the statement at hand."""
         ...
 
+    def peer_of(self, end: Thing) -> Thing | None:
+        """The other end of a pipe."""
+        ...
+
+    def held(self) -> set[Thing]:
+        """What variables and objects refer to, not what a stranger was only passed."""
+        ...
+
     def kept_after(self, returned: Refs) -> set[Thing]:
         """What is kept when the function at hand has returned this."""
         ...

@@ -53,6 +53,10 @@ class Library(Views):
         # Whether the receivers of the call at hand are meant one and all.
         self.surely = True
 
+    def peer_of(self, end: Thing) -> Thing | None:
+        """The other end of a pipe."""
+        return self.peer.get(end)
+
     # ---- functions ------------------------------------------------------------------------------
 
     def call_named(

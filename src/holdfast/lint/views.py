@@ -120,7 +120,7 @@ class Views(Expressions):
         """Find the views that are still kept although their segment is not."""
         if self.silent:
             return
-        kept = state.reach([*self._held(state), *returned])
+        kept = state.reach([*self._holders(state), *returned])
         everything: set[Thing] | None = None
         for view in kept:
             segment = view.base
@@ -137,8 +137,11 @@ class Views(Expressions):
             for rule in self.rules:
                 self.tell(rule.on_dangling(view, where, moment, self))  # type: ignore[arg-type]
 
-    def _held(self, state: State) -> list[Value]:
+    def held(self) -> set[Thing]:
         """What variables and objects refer to, not what a stranger was only passed."""
+        return self.state.reach(self._holders(self.state))
+
+    def _holders(self, state: State) -> list[Value]:
         numbers = {*(frame.number for frame in self.stack), *self._module_frames.values()}
         roots: list[Value] = [each for each in state.escaped if each.kind.role not in _PASSING]
         for number in numbers:

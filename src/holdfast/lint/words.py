@@ -6,8 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint.state import ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE
 
 if TYPE_CHECKING:
+    from holdfast.findings import Confidence
     from holdfast.lint.events import Scene
     from holdfast.lint.state import Handed
     from holdfast.lint.things import Thing
@@ -62,3 +64,12 @@ def names(handed: Handed, scene: Scene) -> str:
     if isinstance(node, ast.expr):
         return handed.spots[-1].module.segment(node)
     return scene.name_of(handed.owner)
+
+
+def running(status: frozenset[str]) -> Confidence | None:
+    """How sure it is that a process runs, by what may be said of it; None if it does not."""
+    if RUNNING not in status:
+        return "low" if status & {TOLD, UNSURE} else None
+    if status & {TOLD, UNSURE, KILLED}:
+        return "low"
+    return "medium" if status & {ENDED, NEW} else "high"

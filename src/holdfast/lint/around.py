@@ -1,0 +1,75 @@
+"""What stands around a node of a module: its ancestors, and the `try` that would catch an error."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ALL = {"Exception", "BaseException"}
+
+
+@functools.lru_cache(maxsize=8)
+def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    """The parent of each node below one."""
+    found: dict[ast.AST, ast.AST] = {}
+    rest = [tree]
+    while rest:
+        node = rest.pop()
+        for child in ast.iter_child_nodes(node):
+            found[child] = node
+            rest.append(child)
+    return found
+
+
+def ancestors(tree: ast.AST, node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes around a node, nearest first."""
+    known = parents(tree)
+    at = known.get(node)
+    while at is not None:
+        yield at
+        at = known.get(at)
+
+
+def caught(tree: ast.AST, node: ast.AST, *names: str, everything: bool = True) -> bool:
+    """Whether an error with one of these names, raised at a node, is caught around it.
+
+    With `everything`, handlers of Exception and bare ones count.
+    """
+    inside = node
+    for each in ancestors(tree, node):
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return False
+        if isinstance(each, ast.Try) and inside in each.body:
+            for handler in each.handlers:
+                if handler.type is None:
+                    if everything:
+                        return True
+                    continue
+                said = {_last(part) for part in ast.walk(handler.type)}
+                if said & set(names) or (everything and said & _ALL):
+                    return True
+        if isinstance(each, (ast.With, ast.AsyncWith)) and inside in each.body:
+            for item in each.items:
+                said = {_last(part) for part in ast.walk(item.context_expr)}
+                if "suppress" in said and said & set(names) | (said & _ALL):
+                    return True
+        inside = each
+    return False
+
+
+def _last(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def in_loop(tree: ast.AST, node: ast.AST) -> ast.For | ast.AsyncFor | ast.While | None:
+    """The innermost loop around a node, in its own function."""
+    for each in ancestors(tree, node):
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return None
+        if isinstance(each, (ast.For, ast.AsyncFor, ast.While)):
+            return each
+    return None

@@ -1,0 +1,115 @@
+"""HF801 fork-with-threads: a fork copies a lock that another thread holds.
+
+## What it does
+
+Finds a process that is started by fork while a thread of the program runs whose function takes
+locks: by itself, or through logging, queues, printing or imports.
+
+## Why is this bad?
+
+The child gets only the thread that forked, and a copy of every lock as it was. A lock that another
+thread held is never released in the child, and the first one who wants it waits for ever. It
+happens now and then, under load, and leaves a child that does nothing. Since Python 3.12 a
+`DeprecationWarning` tells of it; 3.14's default on Linux is forkserver for this reason.
+
+## Example
+
+    threading.Thread(target=log_for_ever, daemon=True).start()
+    process = mp.get_context("fork").Process(target=work)
+    process.start()
+
+## Use instead
+
+    process = mp.get_context("forkserver").Process(target=work)
+    process.start()
+    threading.Thread(target=log_for_ever, daemon=True).start()
+
+## When it is safe
+
+If the processes are started before the threads, or by spawn or forkserver; or if the threads take
+no lock that the child could want.
+
+## References
+
+python/cpython#84559; "Contexts and start methods" in the multiprocessing documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.events import Rule
+from holdfast.lint.things import Bound, Function
+from holdfast.lint.views import TRUE
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+
+    from holdfast.findings import Finding
+    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.things import Thing, Value
+
+_LOCKING = re.compile(
+    r"\block\b|_lock\b|\.acquire\(|\blogging\.|\blog(?:ger)?\.\w+\(|\bprint\(|\.put\(|\.get\(\)"
+    r"|\bimport\b|Condition\(|\.notify",
+    re.IGNORECASE,
+)
+
+
+class ForkWithThreads(Rule):
+    """See the module."""
+
+    code = "HF801"
+
+    def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
+        """A pool starts its workers when it is made."""
+        if process.kind.role == "pool" and call.node is not None:
+            yield from self._about(process, call.node, scene)
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """A process starts."""
+        thing = call.receiver
+        if thing is None or thing.kind.role != "process" or call.name != "start":
+            return
+        if call.node is not None:
+            yield from self._about(thing, call.node, scene)
+
+    def _about(self, process: Thing, node: ast.AST, scene: Scene) -> Iterator[Finding]:
+        if scene.method(process) != "fork":
+            return
+        for thread in list(scene.state.heap):
+            if thread.kind.role != "thread" or scene.state.get(thread, "-started") != TRUE:
+                continue
+            locks = any(_LOCKING.search(_text(each)) for each in _functions(thread, scene))
+            line = getattr(thread.node, "lineno", 0)
+            yield self.found(
+                scene,
+                node,
+                f"{scene.name_of(process)} is forked while the thread of line {line} runs: a lock "
+                "that it holds at that moment stays locked in the child for ever",
+                fix="start the processes before the threads, or use the forkserver or spawn method",
+                subject=Subject("Thread", "a thread", (scene.name_of(thread),)),
+                confidence="medium" if locks and not scene.state.exceptional else "low",
+            )
+            return
+
+
+def _functions(thread: Thing, scene: Scene) -> set[Value]:
+    """What a thread runs, as far as that is the project's own."""
+    found = {each for refs in scene.state.heap.get(thread, {}).values() for each in refs}
+    if thread.cls is not None:
+        run = scene.method_of(thread.cls, "run", scene.state)
+        found |= {run} if run is not None else set()
+    return found
+
+
+def _text(value: Value) -> str:
+    function = value.function if isinstance(value, Bound) else value
+    if not isinstance(function, Function):
+        return ""
+    node = function.node
+    lines = function.module.lines[node.lineno - 1 : node.end_lineno]
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""HF701 kill-holding-lock: a process died holding a lock.
+
+## What it does
+
+Finds `kill()` and `terminate()` of a process that was given a lock, a semaphore, a condition or a
+queue, where the same object is then used without a time limit.
+
+## Why is this bad?
+
+The lock is a semaphore and has no owner: if the process was killed while it held it, nobody
+releases it, and whoever wants it next waits for ever. A queue has such a lock for its readers and
+one for its writers, and a message that was cut in the middle makes `get(timeout=...)` wait for ever
+too.
+
+## Example
+
+    process.terminate()
+    with lock:
+        print("never reached, if the process had the lock")
+
+## Use instead
+
+    stop.set()                # the process looks at it and ends by itself
+    process.join()
+    with lock:
+        print("reached")
+
+## When it is safe
+
+If the process cannot be holding the lock, or nobody uses the lock afterwards. A lock of which
+nobody waits without a limit cannot hang a program.
+
+## References
+
+`Process.terminate` in the multiprocessing documentation; python/cpython#88304,
+python/cpython#87971.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint import words
+from holdfast.lint.events import Rule
+from holdfast.lint.state import ALIVE
+from holdfast.lint.views import TRUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.findings import Finding
+    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.state import Spot
+    from holdfast.lint.things import Thing
+
+_LOCKS = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition"}
+_QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
+_KILLED = "-killed"
+
+
+class KillHoldingLock(Rule):
+    """See the module."""
+
+    code = "HF701"
+
+    def __init__(self) -> None:
+        self._kill: dict[Thing, tuple[Spot, str]] = {}
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """A process is killed; or a lock that one had is used."""
+        thing = call.receiver
+        if thing is None:
+            return
+        if thing.kind.role == "process" and call.name in {"kill", "terminate"}:
+            self._killed(thing, call, scene)
+        elif thing.kind.name in _LOCKS | _QUEUES and scene.state.get(thing, _KILLED) == TRUE:
+            if thing not in self._kill or not _waits(thing, call):
+                return
+            spot, process = self._kill[thing]
+            name = scene.name_of(thing)
+            yield self.found(
+                scene,
+                spot,
+                f"{process} may be killed while it holds {name}'s lock, and {name} is used "
+                "afterwards: nobody would release it",
+                fix="ask the process to end, by an event or a message, and join it",
+                subject=Subject(thing.kind.name, words.a(thing.text), (name,)),
+                confidence="low" if scene.state.exceptional else "medium",
+            )
+
+    def _killed(self, process: Thing, call: Call, scene: Scene) -> None:
+        alive = scene.state.status.get(process, frozenset()) & ALIVE
+        if call.node is None or not alive:
+            return
+        for each in scene.state.handed.get(process, ()):
+            if each.thing.kind.name in _LOCKS | _QUEUES and each.thing.kind.role == "shared":
+                self._kill[each.thing] = (scene.spots(call.node)[-1], scene.name_of(process))
+                scene.state.put(each.thing, _KILLED, TRUE)
+
+
+def _waits(thing: Thing, call: Call) -> bool:
+    """Whether a call would wait for ever for the lock of something."""
+    if thing.kind.name in _LOCKS:
+        if call.name == "__exit__":  # what was a `with`
+            return True
+        limits = [call.argument("timeout", 1), call.argument("block", 0)]
+        return call.name == "acquire" and not any(limits)
+    # The readers' lock; a writer's feeder waits in a thread of its own.
+    return call.name == "get"

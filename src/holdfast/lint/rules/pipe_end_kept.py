@@ -1,0 +1,200 @@
+"""HF602 pipe-end-kept: an end of a pipe stays open where nobody uses it.
+
+## What it does
+
+Finds a reader that waits for the end of data (`recv()` in a loop until `EOFError`) while its own
+process still has the writing end open: the parent, which gave it to a child and did not close its
+own, or a forked child, which has inherited the parent's.
+
+## Why is this bad?
+
+A reader gets `EOFError` only when *every* copy of the writing end is closed. The loop waits for
+ever after the writer has ended.
+
+## Example
+
+    reader, writer = mp.Pipe(duplex=False)
+    process = mp.Process(target=produce, args=(writer,))
+    process.start()
+    try:
+        while True:
+            print(reader.recv())
+    except EOFError:
+        process.join()
+
+## Use instead
+
+    reader, writer = mp.Pipe(duplex=False)
+    process = mp.Process(target=produce, args=(writer,))
+    process.start()
+    writer.close()
+    try:
+        while True:
+            print(reader.recv())
+    except EOFError:
+        process.join()
+
+## When it is safe
+
+If the writer sends a last message and the reader stops at it. In a child of spawn or forkserver,
+which has only the ends that it was given.
+
+## References
+
+"Explicitly pass resources to child processes" in the programming guidelines of multiprocessing.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.around import caught, in_loop
+from holdfast.lint.events import Rule
+from holdfast.lint.state import ALIVE
+from holdfast.lint.things import Function
+from holdfast.lint.views import CLOSED, may
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.findings import Finding
+    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.modules import Module
+    from holdfast.lint.state import Handed
+    from holdfast.lint.things import Thing
+
+_READING = {"recv", "recv_bytes", "recv_bytes_into"}
+
+
+class PipeEndKept(Rule):
+    """See the module."""
+
+    code = "HF602"
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """The parent reads until the end; or a process is forked that does."""
+        thing = call.receiver
+        if thing is None or call.node is None:
+            return
+        if thing.kind.name == "Connection" and call.name in _READING:
+            yield from self._parent_reads(thing, call, scene)
+            return
+        forks = thing.kind.role == "process" and scene.method(thing) == "fork"
+        if forks and call.name == "start":
+            yield from self._child_reads(thing, scene)
+
+    def _parent_reads(self, reader: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
+        writer = scene.peer_of(reader)
+        if call.node is None or writer is None or writer not in scene.held():
+            return
+        if may(scene.state, writer, CLOSED) or not _until_the_end(scene.module, call.node):
+            return
+        for process, items in scene.state.handed.items():
+            for each in items:
+                if each.thing is writer and scene.state.status.get(process, frozenset()) & ALIVE:
+                    name = scene.name_of(writer)
+                    yield self._about(
+                        each,
+                        f"{name} stays open in this process, which waits for the end of data: "
+                        "EOFError never comes, even when the child has ended",
+                        f"close {name} here when the process has been started",
+                        scene,
+                    )
+                    return
+
+    def _child_reads(self, process: Thing, scene: Scene) -> Iterator[Finding]:
+        items = scene.state.handed.get(process, ())
+        for each in items:
+            if each.thing.kind.name != "Connection" or each.via not in {"args", "kwargs"}:
+                continue
+            writer = scene.peer_of(each.thing)
+            if writer is None or writer not in scene.held() or may(scene.state, writer, CLOSED):
+                continue
+            if any(other.thing is writer for other in items):
+                continue
+            for function in scene.state.get(process, "_target") or self._targets(process, scene):
+                parameter = _parameter(function, process, each.thing, scene)
+                if isinstance(function, Function) and _reads(function, parameter):
+                    name = scene.name_of(writer)
+                    yield self._about(
+                        each,
+                        f"the forked child inherits {name}, the writing end, and waits for the "
+                        "end of data: EOFError never comes, even when the parent has closed it",
+                        f"pass {name} too and close it in the child, or send a last message",
+                        scene,
+                    )
+                    break
+
+    def _targets(self, process: Thing, scene: Scene) -> frozenset[object]:
+        node = process.node
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg == "target":
+                    return frozenset(scene.evaluate(keyword.value))
+        return frozenset()
+
+    def _about(self, handed: Handed, message: str, fix: str, scene: Scene) -> Finding:
+        subject = Subject("Connection", "an end of a pipe", (scene.name_of(handed.thing),))
+        return self.found(
+            scene,
+            handed.spots[-1],
+            message,
+            fix=fix,
+            subject=subject,
+            confidence="low" if scene.state.exceptional else "medium",
+        )
+
+
+def _until_the_end(module: Module, node: ast.AST) -> bool:
+    """Whether a read stands in a loop that only EOFError ends."""
+    loop = in_loop(module.tree, node)
+    if not isinstance(loop, ast.While) or not caught(
+        module.tree, node, "EOFError", everything=False
+    ):
+        return False
+    if not (isinstance(loop.test, ast.Constant) and loop.test.value):
+        return False
+    return not _leaves(loop)
+
+
+def _leaves(loop: ast.While) -> bool:
+    """Whether a loop is left otherwise than by an exception's handler."""
+    rest: list[ast.AST] = list(loop.body)
+    while rest:
+        each = rest.pop()
+        if isinstance(each, (ast.Break, ast.Return)):
+            return True
+        if isinstance(each, (ast.ExceptHandler, ast.FunctionDef, ast.Lambda)):
+            continue
+        rest.extend(ast.iter_child_nodes(each))
+    return False
+
+
+def _parameter(function: object, process: Thing, thing: Thing, scene: Scene) -> str:
+    """The parameter of a target under which it gets something."""
+    if not isinstance(function, Function) or not isinstance(process.node, ast.Call):
+        return ""
+    for keyword in process.node.keywords:
+        if keyword.arg == "args" and isinstance(keyword.value, (ast.Tuple, ast.List)):
+            names = [each.arg for each in function.node.args.args]
+            if function.cls is not None:
+                names = names[1:]
+            for name, item in zip(names, keyword.value.elts, strict=False):
+                if thing in scene.evaluate(item):
+                    return name
+    return ""
+
+
+def _reads(function: Function, parameter: str) -> bool:
+    """Whether a function reads a parameter until the end of data."""
+    return bool(parameter) and any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr in _READING
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id == parameter
+        and _until_the_end(function.module, each)
+        for each in ast.walk(function.node)
+    )

@@ -1,0 +1,94 @@
+"""HF501 pool-result-after-exit: a program ends with tasks of a pool outstanding.
+
+## What it does
+
+Finds a `Pool` that is given work by `apply_async`, `map_async`, `starmap_async` or `imap`, whose
+results nobody fetches, and whose `with` or whose program ends without `close()` and `join()`.
+
+## Why is this bad?
+
+The end of `with Pool()` is `terminate()`, and so is the end of the program: the workers are killed
+at their work. Tasks that have not been run are lost, with exit status 0 and without a word; so is
+the exception of one that failed.
+
+## Example
+
+    with mp.Pool() as pool:
+        for item in items:
+            pool.apply_async(work, (item,))
+
+## Use instead
+
+    with mp.Pool() as pool:
+        results = [pool.apply_async(work, (item,)) for item in items]
+        for result in results:
+            result.get()
+
+## When it is safe
+
+If a result is fetched by `get()` or waited for, if an iterator of `imap` is gone through, or after
+`close()` and `join()`. A `ProcessPoolExecutor` waits at its end.
+
+## References
+
+`Pool` in the multiprocessing documentation; python/cpython#82682.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.events import Rule
+from holdfast.lint.state import ENDED, KILLED, RUNNING, TOLD, UNSURE, Spot
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+
+    from holdfast.findings import Confidence, Finding
+    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.things import Thing
+
+_TASKS = {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}
+
+
+class PoolResultAfterExit(Rule):
+    """See the module."""
+
+    code = "HF501"
+
+    def __init__(self) -> None:
+        self._task: dict[Thing, Spot] = {}
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """A pool is given a task, or its `with` is over."""
+        pool = call.receiver
+        if pool is None or pool.kind.role != "pool":
+            return
+        if call.name in _TASKS and call.node is not None:
+            self._task[pool] = scene.spots(call.node)[-1]
+        elif call.name == "__exit__" and pool in self._task:
+            words = scene.state.status.get(pool, frozenset())
+            if KILLED in words and pool not in scene.state.escaped:
+                yield self._about(pool, "its with block ends: the pool is terminated", words, scene)
+
+    def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
+        """The program ends."""
+        del where
+        for pool, words in scene.state.status.items():
+            known = pool in self._task and pool not in scene.state.escaped
+            if pool.kind.role == "pool" and RUNNING in words and known:
+                yield self._about(pool, "the program ends", words, scene)
+
+    def _about(self, pool: Thing, when: str, words: frozenset[str], scene: Scene) -> Finding:
+        unsure = words & {UNSURE, TOLD} or scene.state.exceptional
+        sure: Confidence = "low" if unsure or ENDED in words else "medium"
+        return self.found(
+            scene,
+            self._task[pool],
+            f"nobody waits for this task before {when}, and work that is not done by then is lost",
+            fix="fetch the results with get(), or close() and join() the pool",
+            subject=Subject("Pool", "a Pool", (scene.name_of(pool),)),
+            confidence=sure,
+        )

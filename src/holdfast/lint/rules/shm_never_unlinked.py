@@ -1,0 +1,146 @@
+"""HF309 shm-never-unlinked: a segment that nobody unlinks.
+
+## What it does
+
+Finds a `SharedMemory(create=True)` that is dropped, or still there at the program's end, without
+`unlink()` on any way, where its name goes nowhere from which somebody else could unlink it.
+
+## Why is this bad?
+
+The memory stays until the resource tracker of the program cleans up at its exit, with a warning
+about *leaked shared_memory objects*; a service that makes a segment per job fills /dev/shm until
+then. If the tracker is killed as well, the segment stays until the next boot.
+
+## Example
+
+    def total(data):
+        shm = SharedMemory(create=True, size=len(data))
+        shm.buf[:len(data)] = data
+        result = work(shm)
+        shm.close()
+        return result
+
+## Use instead
+
+    def total(data):
+        shm = SharedMemory(create=True, size=len(data))
+        try:
+            shm.buf[:len(data)] = data
+            return work(shm)
+        finally:
+            shm.close()
+            shm.unlink()
+
+## When it is safe
+
+If another process, which was given the name, unlinks it; if the segment comes from a
+`SharedMemoryManager`, which unlinks all of its own.
+
+## References
+
+`SharedMemory.unlink` in the shared_memory documentation; sgl-project/sglang#28089.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.events import Rule
+from holdfast.lint.state import Spot
+from holdfast.lint.things import Bound
+from holdfast.lint.views import CREATED, NAMED, TRUE, UNLINKED, may, surely
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.findings import Confidence, Finding
+    from holdfast.lint.events import Scene
+    from holdfast.lint.state import State
+    from holdfast.lint.things import Refs, Thing
+
+_LOST = "-lost"
+
+
+class ShmNeverUnlinked(Rule):
+    """See the module."""
+
+    code = "HF309"
+
+    def on_return(self, refs: Refs, node: ast.AST, scene: Scene) -> Iterator[Finding]:
+        """A function returns, and with it goes the last reference to a segment."""
+        del node
+        lost = [each for each in scene.state.heap if _is_leaking(each, scene.state)]
+        if not lost or scene.state.exceptional:
+            return
+        kept = scene.kept_after(refs)
+        for segment in lost:
+            if segment not in kept and not scene.state.get(segment, _LOST):
+                scene.state.put(segment, _LOST, TRUE)
+                away = _name_is_elsewhere(segment, refs, scene.state)
+                unlinks = "unlink" in scene.module.text
+                if away and unlinks:
+                    continue
+                yield self._about(segment, "is dropped", "low" if away else "medium", scene)
+
+    def on_store(self, target: ast.expr, refs: Refs, scene: Scene) -> Iterator[Finding]:
+        """A segment is stored on an object, in a module that unlinks nothing."""
+        if not isinstance(target, ast.Attribute) or "unlink" in scene.module.text:
+            return
+        for segment in refs:
+            if isinstance(segment, Bound) or segment not in scene.state.heap:
+                continue
+            if _is_leaking(segment, scene.state):  # type: ignore[arg-type]
+                sure: Confidence = "medium" if target.attr.startswith("_") else "low"
+                yield self._about(segment, "is kept", sure, scene)  # type: ignore[arg-type]
+
+    def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
+        """The program ends."""
+        del where
+        if "unlink" in scene.module.text or scene.state.exceptional:
+            return
+        for segment in scene.state.heap:
+            if _is_leaking(segment, scene.state) and not scene.state.get(segment, _LOST):
+                away = _name_is_elsewhere(segment, frozenset(), scene.state)
+                handed = any(
+                    each.thing is segment for items in scene.state.handed.values() for each in items
+                )
+                sure: Confidence = "medium" if handed or not away else "low"
+                yield self._about(segment, "is there at the program's end", sure, scene)
+
+    def _about(self, segment: Thing, how: str, sure: Confidence, scene: Scene) -> Finding:
+        name = scene.name_of(segment)
+        return self.found(
+            scene,
+            Spot(segment.module, segment.function, segment.node),
+            f"this {segment.text} {how}, and nothing unlinks it: it stays in memory until the "
+            "resource tracker cleans up after the program",
+            fix="call unlink() once, when all others have done with it",
+            subject=Subject("SharedMemory", f"a {segment.text}", (name,)),
+            confidence=sure,
+        )
+
+
+def _is_leaking(thing: Thing, state: State) -> bool:
+    return (
+        getattr(thing, "kind", None) is not None
+        and thing.kind.role == "segment"
+        and surely(state, thing, CREATED)
+        and not may(state, thing, UNLINKED)
+        and thing not in state.escaped
+    )
+
+
+def _name_is_elsewhere(segment: Thing, returned: Refs, state: State) -> bool:
+    """Whether somebody has the segment's name, who could unlink it."""
+
+    def named(refs: Refs) -> bool:
+        return any(isinstance(each, Bound) and each.receiver is segment for each in refs)
+
+    if may(state, segment, NAMED) or named(returned):
+        return True
+    if any(each.thing is segment for items in state.handed.values() for each in items):
+        return True
+    places = [*state.heap.values(), *state.frames.values()]
+    return any(named(refs) for fields in places for refs in fields.values())
