@@ -8,6 +8,7 @@ hazard where that tool can see it, and of the right way, which should be nothing
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -43,7 +44,8 @@ def found(tool, program):
                 return {"(no end)"}
             finally:
                 for pid in page_programs.members(process.pid):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 process.wait()
         try:
             report = json.loads((folder / saved).read_text())

@@ -12,13 +12,14 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.findings import Finding, Place, Process, Report, Step
 from holdfast.report import as_html
 from holdfast.report.prose import blocks, coded, inline
 from holdfast.report.timeline import timeline
 from tests.report import browser, stories
-from tests.report.test_text import any_finding, one
+from tests.report.test_text import any_finding, any_text, one
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -111,6 +112,23 @@ def test_nothing_in_a_record_becomes_markup(finding):
     assert text.count("<script>") == 1
     assert "<img" not in text
     assert "onerror=alert(1)>" not in text
+
+
+any_process = st.builds(
+    Process, st.integers(0, 3), any_text, st.sampled_from(["main", "fork"]), st.integers(0, 3),
+    st.integers(-5, 10**12), st.none() | st.integers(-5, 10**12), any_text,
+)  # fmt: skip
+
+
+@given(any_finding, st.lists(any_process, max_size=4), st.integers(0, 10**12), st.integers(0, 9))
+def test_a_picture_of_anything_is_well_formed(finding, processes, began, length):
+    report = one(
+        finding, processes=tuple(processes), began_ns=began, ended_ns=began + length * 10**11
+    )
+    text = as_html.render(report)
+    read(text)
+    for number in re.findall(r' (?:x|y|x1|x2|y1|y2|width|height)="([^"]*)"', text):
+        assert number == "100%" or float(number) >= 0
 
 
 def test_everything_that_the_text_tells_stands_on_the_page():

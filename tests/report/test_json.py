@@ -104,6 +104,7 @@ def test_what_is_no_report_is_refused_with_the_reason(text, complaint):
         (["findings", 0, "steps", 0, "role"], "stolen"), (["findings", 0, "subject"], 7),
         (["findings", 0, "steps", 0, "stack", 0, "file"], None), (["processes", 0, "pid"], 1.5),
         (["findings", 0, "subject", "names"], [[]]), (["findings", 0, "fix"], ["x"]),
+        (["began_ns"], 10**400), (["findings", 0, "steps", 0, "at_ns"], -(10**400)),
         (["findings"], {}), (["findings"], None), (["findings", 0, "steps"], 3),
     ],
 )  # fmt: skip
@@ -116,8 +117,7 @@ def test_a_field_that_holds_something_else_is_refused(path, value):
     inner[last] = value
     with pytest.raises(ValueError, match="not a holdfast report"):
         as_json.read(json.dumps(data))
-    with pytest.raises(jsonschema.ValidationError):
-        validator().validate(data)
+    assert not validator().is_valid(data)
 
 
 def test_a_hazard_of_a_later_version_is_named():

@@ -28,6 +28,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "Confidence": (str,),
     "Role": (str,),
 }
+# No count of bytes, lines or nanoseconds is larger.
+_LARGEST = 2**63
 _WORDS: dict[str, tuple[str, ...]] = {"Confidence": CONFIDENCES, "Role": get_args(Role)}
 
 SCHEMA = Path(__file__).resolve().parent / "schema.json"
@@ -60,8 +62,8 @@ def _check(record: Any, data: Any, name: str) -> None:
         kind, where = str(field.type), f"{name}.{field.name}"
         written: Any = data.get(field.name, value)
         fits = isinstance(value, _KINDS.get(kind, object))
-        if kind.startswith("int") and isinstance(value, bool):
-            fits = False
+        if kind.startswith("int") and isinstance(value, int):
+            fits = not isinstance(value, bool) and abs(value) <= _LARGEST
         if kind in _WORDS and value not in _WORDS[kind]:
             fits = False
         if isinstance(value, tuple) and not isinstance(written, list | tuple):
