@@ -51,9 +51,9 @@ KINDS = {
 
 
 def render(report: Report) -> str:
-    """A report as a SARIF log with one run, with a newline at its end."""
+    """A report as a SARIF log with one run, on one line: programs read it."""
     log = {"$schema": SCHEMA, "version": VERSION, "runs": [_run(report)]}
-    return json.dumps(log, indent=2) + "\n"
+    return json.dumps(log) + "\n"
 
 
 def _run(report: Report) -> dict[str, Any]:

@@ -6,6 +6,7 @@ holds, nothing that is printed moves the cursor, changes a colour or cannot be e
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 TAB_CELLS = 4
@@ -13,6 +14,7 @@ ELLIPSIS = "…"
 # A line of which less would be seen is not cropped at all.
 LEAST_ROOM = 20
 
+_WORDS = re.compile(r" *[^ ]+| +$")
 _RESET = "\x1b[0m"
 _CODES = {"fault": "1;31", "strong": "1", "good": "32", "faint": "2", "name": "36", "mark": "1;33"}
 
@@ -60,6 +62,8 @@ def _visible(character: str) -> str:
 
 def visible_line(line: str) -> list[str]:
     """Each character of a source line as it is shown: tabs as blanks, the rest as by `clean`."""
+    if line.isascii() and line.isprintable():
+        return list(line)
     shown: list[str] = []
     column = 0
     for character in line:
@@ -96,6 +100,8 @@ def wrap(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
 
 def _pieces(text: str) -> list[str]:
     """Where a text may be broken: before each of these."""
+    if text.isascii():
+        return _WORDS.findall(text)
     pieces: list[str] = []
     wide_before = False
     for character in text:
@@ -118,6 +124,8 @@ def window(text: str, start: int, cut: int, room: int) -> str:
         room: Columns.
     """
     room = max(room, LEAST_ROOM)
+    if text.isascii() and not start:
+        return text if len(text) <= room else text[: room - 1] + ELLIPSIS
     shown = ELLIPSIS if cut else ""
     column = 0
     for character in text:
