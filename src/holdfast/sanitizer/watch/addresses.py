@@ -9,6 +9,7 @@ Source: the ctypes manual, "from_address"; CPython issue 85839.
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
     original = _original = module.addressof
     _kinds = (module._SimpleCData, module.Array, module.Structure, module.Union)
 
+    @functools.wraps(original)
     def addressof(*arguments: Any) -> int:
         address: int = original(*arguments)
         if sys._getframe(1).f_globals.get("__name__") not in _MACHINERY and recorder.active():
@@ -41,7 +43,6 @@ def make_watched(module: ModuleType) -> list[Undo]:
                 track.address = recorder.stack()
         return address
 
-    addressof.__doc__ = original.__doc__
     return [replace(module, "addressof", addressof)]
 
 

@@ -6,6 +6,7 @@ status; one that was killed is told of by the parent that has waited for it.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
@@ -37,6 +38,7 @@ def make_watched_os(module: ModuleType) -> list[Undo]:
     """`os._exit`: the status, before there is nobody to tell it."""
     original = module._exit
 
+    @functools.wraps(original)
     def _exit(status: Any) -> None:
         if recorder.active():
             say_last_words()
@@ -44,7 +46,6 @@ def make_watched_os(module: ModuleType) -> list[Undo]:
                 recorder.record("process.exit", status=status & 0xFF)
         original(status)
 
-    _exit.__doc__ = original.__doc__
     return [replace(module, "_exit", _exit)]
 
 
@@ -52,6 +53,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
     """`Popen.poll` of fork and forkserver: the status of a child that was waited for."""
     original = module.Popen.poll
 
+    @functools.wraps(original)
     def poll(self: Any, *args: Any, **kwargs: Any) -> Any:
         before = self.returncode
         result = original(self, *args, **kwargs)

@@ -24,6 +24,7 @@ Source: CPython, Lib/multiprocessing/heap.py; issues 110660 and 85839.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import weakref
@@ -95,6 +96,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
     shadow = None if as_is else _shadow_of(module)
     view = wrapper.create_memoryview
 
+    @functools.wraps(wrapper.__init__)
     def initialize(self: Any, size: int) -> None:
         block = make(self, size)
         if not recorder.active():
@@ -109,15 +111,18 @@ def make_watched(module: ModuleType) -> list[Undo]:
         track.bare = None
         if shadow is not None:
             track.spot = (shadow, shadow.malloc(size))
-        else:
+        elif as_is:
             arena, start, stop = self._state[0]
             track.spot = (None, (weakref.ref(arena), start, stop))
+        else:  # a heap that we do not know: nobody knows who would have got what
+            track.spot = (None, (_Room(0), 0, 0))
         _live[uid] = track
         if _ghosts:
             _find_victims(track)
         if _kept or _suspects:
             look()
 
+    @functools.wraps(view)
     def create_memoryview(self: Any) -> Any:
         result = view(self)
         track = _live.get(self.__dict__.get(reach.MARK, 0))

@@ -66,6 +66,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         if recorder.active():
             self.__dict__[_STACK] = recorder.stack()
 
+    @functools.wraps(start)
     def watched_start(self: Any, *args: Any, **kwargs: Any) -> Any:
         token = _announce(self)
         outer, _local.token = current(), token
@@ -83,6 +84,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         )
         return result
 
+    @functools.wraps(bootstrap)
     def watched_bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
         _local.token = 0  # of the start that forked us
         recorder.record("process.named", name=str(self._name), method="")

@@ -16,6 +16,7 @@ Source: CPython, Lib/multiprocessing/synchronize.py; issues 94765 and 77377.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
@@ -39,11 +40,13 @@ def make_watched(module: ModuleType) -> list[Undo]:
         lock.__init__, lock.__getstate__, lock.__setstate__, lock._cleanup,
     )  # fmt: skip
 
+    @functools.wraps(original)
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         if recorder.active():
             self.__dict__[_STACK] = recorder.stack()
 
+    @functools.wraps(give)
     def get_state(self: Any) -> Any:
         token = processes.current()
         try:
@@ -67,6 +70,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             recorder.record("semaphore.sent", name=name, token=token)
         return state
 
+    @functools.wraps(take)
     def set_state(self: Any, state: Any) -> None:
         try:
             take(self, state)
@@ -77,6 +81,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         if name:
             recorder.record("semaphore.opened", name=name)
 
+    @functools.wraps(cleanup)
     def watched_cleanup(name: str) -> None:
         if name in _sent:
             _sent.discard(name)
@@ -118,4 +123,4 @@ def _seen(original: property) -> property:
             sharedctypes.used_memory(self._wrapper, write=True, value=value)
         write(self, value)
 
-    return property(getter, setter)
+    return property(getter, setter, original.fdel, original.__doc__)
