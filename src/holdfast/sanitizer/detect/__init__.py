@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.sanitizer.detect import copies, managers, recycled, segments, semaphores, views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from holdfast.findings import Finding
     from holdfast.sanitizer.story import Story
@@ -33,19 +33,29 @@ DETECTORS: tuple[Detector, ...] = (
 
 def findings_of(story: Story) -> list[Finding]:
     """What all detectors find: in order of time, the same fault only once, with its count."""
-    merged: dict[tuple[object, ...], Finding] = {}
+    return merged(each_of(story))
+
+
+def each_of(story: Story) -> Iterator[Finding]:
+    """What all detectors find, one by one: the same fault as often as it was made."""
     for detector in DETECTORS:
-        for finding in detector(story):
-            about = finding.subject
-            subject = (about.kind, *about.names[:1]) if about is not None else ()
-            place = finding.place
-            key = (finding.code, place.file, place.line, place.column, subject)
-            known = merged.get(key)
-            if known is None:
-                merged[key] = finding
-            else:
-                merged[key] = dataclasses.replace(known, count=known.count + finding.count)
-    return sorted(merged.values(), key=_time)
+        yield from detector(story)
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order of time, the same fault only once, with its count."""
+    known: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        about = finding.subject
+        subject = (about.kind, *about.names[:1]) if about is not None else ()
+        place = finding.place
+        key = (finding.code, place.file, place.line, place.column, subject)
+        first = known.get(key)
+        if first is None:
+            known[key] = finding
+        else:
+            known[key] = dataclasses.replace(first, count=first.count + finding.count)
+    return sorted(known.values(), key=_time)
 
 
 def _time(finding: Finding) -> int:
