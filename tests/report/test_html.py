@@ -191,6 +191,17 @@ def test_a_story_without_known_processes_has_no_picture():
     assert "<svg" not in as_html.render(stories.checked())
 
 
+def test_a_place_in_source_is_marked_while_the_file_is_there(tmp_path):
+    file = tmp_path / "app.py"
+    file.write_text("class A:\n" * 22 + "        worker = TestWorker()\n")
+    text = as_html.render(stories.checked(file=str(file)))
+    read(text)
+    assert '<span class="number">23</span>        <mark>worker</mark> = TestWorker()' in text
+    file.unlink()
+    text = as_html.render(stories.checked(file=str(file)))
+    assert "<pre><code>worker = TestWorker()</code></pre>" in text
+
+
 def test_code_in_a_message_is_marked_and_an_asterisk_is_the_programs():
     assert coded("`f(*a)` and g(*b, *c)\n`") == "<code>f(*a)</code> and g(*b, *c)\\n`"
 

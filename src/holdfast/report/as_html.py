@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.report import prose
+from holdfast.report.excerpt import Sources, marked_range
 from holdfast.report.hazard_page import Page
 from holdfast.report.story import (
     NS_PER_S,
@@ -30,7 +31,7 @@ from holdfast.report.story import (
     told,
     totals,
 )
-from holdfast.report.terminal import clean
+from holdfast.report.terminal import clean, visible_line
 from holdfast.report.timeline import timeline
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def _found(report: Report) -> str:
 
 
 def _header(report: Report) -> str:
-    facts = [("program", " ".join(report.program) or "unknown")]
+    facts: list[tuple[str, str]] = []
+    if report.program:
+        what = "checked" if report.tool == "check" else "program"
+        facts.append((what, " ".join(report.program)))
     if report.python:
         facts.append(("Python", report.python))
     if report.processes:
@@ -156,7 +160,7 @@ def _finding(finding: Finding, report: Report, number: int) -> str:
         ]
         parts.append("</ol>")
     else:
-        parts.append(_place(finding.place))
+        parts.append(_excerpt(finding.place))
     parts.append(f'<p class="summary"><code>{_text(summary(finding))}</code></p></article>')
     return "\n".join(parts)
 
@@ -195,6 +199,24 @@ def _place(place: Place) -> str:
     kind = "own" if place.own else "library"
     source = prose.code(place.source.strip()) if place.source else ""
     return f'<div class="frame {kind}"><p>{_text(spot(place))}</p>{source}</div>'
+
+
+def _excerpt(place: Place) -> str:
+    """The place of a finding in source: with the range marked, if the file is still there."""
+    lines = Sources().lines(place)
+    if not lines:
+        return _place(place)
+    shown: list[str] = []
+    for number, line in enumerate(lines, place.line):
+        begin, end = marked_range(place, number, line)
+        pieces = visible_line(line)
+        before, meant, after = (
+            html.escape("".join(part)) for part in (pieces[:begin], pieces[begin:end], pieces[end:])
+        )
+        mark = f"<mark>{meant}</mark>" if meant else ""
+        shown.append(f'<span class="number">{number}</span>{before}{mark}{after}')
+    code = "\n".join(shown)
+    return f'<div class="frame own"><p>{_text(spot(place))}</p><pre><code>{code}</code></pre></div>'
 
 
 # ---- the foot of the page -----------------------------------------------------------------------

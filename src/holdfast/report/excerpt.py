@@ -67,7 +67,7 @@ def excerpt(place: Place, sources: Sources, width: int, paint: Paint) -> list[st
                 continue
             result.append(f" {paint(ELLIPSIS.rjust(gutter) + ' |', 'faint')}")
             continue
-        begin, end = _range(place, number, line)
+        begin, end = marked_range(place, number, line)
         shown = visible_line(line)
         before = cells("".join(shown[:begin]))
         marked = max(cells("".join(shown[begin:end])), 1 if end > begin else 0)
@@ -79,7 +79,7 @@ def excerpt(place: Place, sources: Sources, width: int, paint: Paint) -> list[st
     return result
 
 
-def _range(place: Place, number: int, line: str) -> tuple[int, int]:
+def marked_range(place: Place, number: int, line: str) -> tuple[int, int]:
     """Which characters of a line are meant, from 0, the end excluded."""
     if place.column < 1:
         return 0, 0
