@@ -87,6 +87,7 @@ model:  ## the model of the rules, and the mutants that must fail in it
 	models/run
 
 test-python: venv  ## the Python tests
+	@[ -n "$${HOLDFAST_BROWSER:-}" ] || scripts/apt-need chromium:chromium
 	HOLDFAST_TEST_RUN=$$$$ $(RUN) -m pytest $(PYTEST_ARGS)
 
 package: venv  ## sdist and wheel, built, installed in a clean venv and tried there
