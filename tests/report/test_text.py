@@ -305,5 +305,13 @@ def test_wrapping_loses_nothing_but_blanks(text, width):
         assert cells(line) <= width or " " not in line.strip()
 
 
+def test_a_pid_and_a_time_stay_together():
+    assert wrap("made in Main (pid 4711, fork), at 0.015 s: x", 20) == [
+        "made in Main",
+        "(pid 4711, fork),",
+        "at 0.015 s: x",
+    ]
+
+
 def test_chinese_is_broken_between_characters():
     assert wrap("把变量绑定到实例对象中", 10) == ["把变量绑定", "到实例对象", "中"]

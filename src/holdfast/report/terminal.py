@@ -14,7 +14,8 @@ ELLIPSIS = "…"
 # A line of which less would be seen is not cropped at all.
 LEAST_ROOM = 20
 
-_WORDS = re.compile(r" *[^ ]+| +$")
+# What may stand alone on a line. A number stays with what says what it is.
+_WORDS = re.compile(r" *(?:\(pid [^ ]+|at [\d.]+ s\b[^ ]*|[^ ]+)| +$")
 _RESET = "\x1b[0m"
 _CODES = {"fault": "1;31", "strong": "1", "good": "32", "faint": "2", "name": "36", "mark": "1;33"}
 
