@@ -10,7 +10,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from holdfast.sanitizer.detect import copies, managers, recycled, segments, semaphores, views
+from holdfast.sanitizer.detect import (
+    copies,
+    managers,
+    mappings,
+    recycled,
+    segments,
+    semaphores,
+    views,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +36,7 @@ DETECTORS: tuple[Detector, ...] = (
     views.detect,
     segments.detect,
     managers.detect,
+    mappings.detect,
 )
 
 
