@@ -56,24 +56,23 @@ class Block:
         return uid
 
     def receivers(self) -> list[telling.Handed]:
-        """The hand-overs by its creator to processes that were at work when it was dropped."""
-        return [
+        """The hand-overs by its creator to processes that were at work when it was dropped.
+
+        What is dropped inside `start()` was dropped under the child that is being started, also if
+        that one was so fast as to be done already: the next run will show another outcome.
+        """
+        ours = [
             each
             for each in self.handed
-            if each.event.number == self.drop.number
-            and each.event.at_ns < self.drop.at_ns
-            and (
-                each.member.ran_at(self.drop.at_ns)
-                if each.member is not None
-                else self._in_the_middle()
-            )
+            if each.event.number == self.drop.number and each.event.at_ns < self.drop.at_ns
         ]
-
-    def _in_the_middle(self) -> bool:
-        """Whether the start was not over yet; its child's pid is not known then."""
-        if self.story.ended_ns is not None:
-            return False
-        return any(telling.is_start(place) for place in self.story.stack(self.drop))
+        inside = any(telling.is_start(place) for place in self.story.stack(self.drop))
+        return [
+            each
+            for each in ours
+            if (inside and each is ours[-1])
+            or (each.member is not None and each.member.ran_at(self.drop.at_ns))
+        ]
 
     def goes_on(self, handed: telling.Handed) -> bool:
         """Whether the receiver has worked on after the drop."""
