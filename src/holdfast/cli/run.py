@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import FAILED
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.cli.supervisor import Watch
+    from holdfast.cli.suppressions import Suppression
     from holdfast.findings import Report
 
 DESCRIPTION = """\
@@ -51,18 +53,20 @@ watched then, unless --watch is given as well.
 examples:
   holdfast run app.py --port 80                what is wrong, and where
   holdfast run --halt app.py                   stop at the first finding
+  holdfast run --hang 30 app.py                end it when nothing happens for
+                                               30 s, and tell who waits for whom
   holdfast run --html report.html app.py       a page with a timeline
   holdfast run --guard -m package.module       the same program, repaired
   python -X dev -m holdfast run app.py         interpreter options
 
 exit status:
   the program's own, and if a signal ended it, the same signal; 1 if it
-  succeeded and there are findings, or if --halt has ended it; 2 for wrong
+  succeeded and there are findings, or if --halt or --hang has ended it; 2 for wrong
   usage, 3 when holdfast itself fails
 """
 
 # Options of ours whose value may be the next word.
-_WITH_VALUE = ("--json", "--sarif", "--html", "--colour", "--color", "--ignore")
+_WITH_VALUE = ("--hang", "--json", "--sarif", "--html", "--colour", "--color", "--ignore")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -88,13 +92,21 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("no program to run: give a script, -m module or -c code")
     watching = options.watch or not options.guard
     if not watching:
-        used = [name for name in ("as_is", "halt", "json", "sarif", "html") if vars(options)[name]]
+        used = [
+            name
+            for name in ("as_is", "halt", "hang", "json", "sarif", "html", "ignore")
+            if vars(options)[name]
+        ]
         if used:
             option = used[0].replace("_", "-")
             parser.error(f"--{option} needs watching: with --guard, give --watch as well")
     elif options.guard and options.as_is:
         parser.error("--as-is and --guard exclude each other: which memory shall it be?")
     if watching:
+        try:
+            options.suppressions = _suppressions(options.ignore, program)
+        except HoldfastError as error:
+            parser.error(str(error))
         words = tuple(arguments[len(own) :])
         return _watched(options, program, words)
     if not _guarded():
@@ -116,16 +128,39 @@ def _parser() -> argparse.ArgumentParser:
     add("--guard", action="store_true", help="keep shared objects alive while a process uses them")
     add("--watch", action="store_true", help="watch, also with --guard; without it the default")
     add("--as-is", action="store_true", help="the standard library's own memory and its real fate")
+    add(
+        "--hang", metavar="SECONDS", type=_seconds,
+        help="when nothing happens for so long: tell who waits for whom, end the program",
+    )  # fmt: skip
     add("--halt", action="store_true", help="end the program at the first finding")
     add("--json", metavar="FILE", help="write the report as JSON, too; - is standard output")
     add("--sarif", metavar="FILE", help="write it as SARIF 2.1.0, for code-scanning pages")
     add("--html", metavar="FILE", help="write it as one page with a timeline")
+    add(
+        "--ignore", metavar="WHAT[:FILE[:FUNCTION]]", action="append", default=[],
+        help="do not report this code or slug, in this file, in this function",
+    )  # fmt: skip
     add("--all-frames", action="store_true", help="show the frames of libraries in stacks")
     add(
         "--colour", "--color", choices=("auto", "always", "never"), default="auto",
         help="colours: where the terminal has them, always or never",
     )  # fmt: skip
     return parser
+
+
+def _suppressions(ignored: Sequence[str], program: Program) -> list[Suppression]:
+    from holdfast.cli import suppressions
+
+    path = Path(program.name)
+    folder = path.resolve().parent if path.is_file() else Path.cwd()
+    return [*suppressions.of_options(ignored), *suppressions.of_project(folder)]
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
 
 
 def _guarded() -> bool:
@@ -155,7 +190,10 @@ def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ..
     except (OSError, HoldfastError, ImportError) as error:
         print(f"holdfast run: {error}", file=sys.stderr)
         return FAILED
-    watch = supervisor.Watch(capture, words, settings, halt=options.halt)
+    watch = supervisor.Watch(
+        capture, words, settings, halt=options.halt, hang=options.hang,
+        suppressions=options.suppressions,
+    )  # fmt: skip
     if watch.begin():
         # The guard first: what is watched then is what the guard has made of it.
         if options.guard and not _guarded():
@@ -167,7 +205,7 @@ def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ..
     failed = _show(options, watch)
     if failed and not status:
         return FAILED
-    return supervisor.end_as(0 if watch.halted else status, found=watch.found)
+    return supervisor.end_as(0 if watch.halted else status, found=watch.found or watch.halted)
 
 
 def _show(options: argparse.Namespace, watch: Watch) -> bool:
@@ -175,7 +213,7 @@ def _show(options: argparse.Namespace, watch: Watch) -> bool:
     from holdfast.cli import supervisor
 
     report = watch.report()
-    if report.findings or watch.reader.lost:
+    if report.findings or watch.reader.lost or watch.unused:
         from holdfast.report import as_text
 
         stream = sys.stderr

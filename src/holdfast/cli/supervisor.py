@@ -20,20 +20,26 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
-from holdfast.findings import Report
-from holdfast.sanitizer import detect
+from holdfast.cli import suppressions
+from holdfast.findings import Finding, Report
+from holdfast.sanitizer import detect, hang
 from holdfast.sanitizer.capture import FILE_NAME, Capture, Reader
-from holdfast.sanitizer.story import Story
+from holdfast.sanitizer.story import Event, Story
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FINDINGS = 1
 
 # Sent to us, meant for the program.
 _PASSED_ON = (
-    signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGALRM,
+    signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGCONT, signal.SIGALRM,
 )  # fmt: skip
+# Sent to us to know what the program waits for; passed on only if the program has a handler for it.
+_QUESTION = signal.SIGUSR1
 # Sent to all processes of a terminal at once by a key; the program has its own.
 _OF_A_KEY = (signal.SIGINT, signal.SIGQUIT)
 _SI_KERNEL = 0x80
@@ -52,20 +58,26 @@ class Watch:
     program: tuple[str, ...]
     settings: dict[str, Any]
     halt: bool = False
+    hang: float | None = None
+    suppressions: Sequence[suppressions.Suppression] = ()
     pid: int = 0
     ended_ns: int = 0
     halted: bool = False
     found: bool = False
+    unused: bool = False
     _status: int | None = None
+    _early: list[Finding] = field(default_factory=list[Finding])
     _late: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.capture)
         self.story = Story(settings=self.settings)
+        self.looks = hang.Looks(self.story, self.reader, self.hang)
+        self._next_look = time.monotonic() + hang.INTERVAL
 
     def begin(self) -> bool:
         """Fork; True in the process that is to become the program."""
-        signals = {*_PASSED_ON, *_OF_A_KEY, signal.SIGCHLD}
+        signals = {*_PASSED_ON, *_OF_A_KEY, _QUESTION, signal.SIGCHLD}
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
@@ -78,13 +90,17 @@ class Watch:
 
     def wait(self) -> int:
         """Wait for the program's end; its status as `waitstatus_to_exitcode` gives it."""
-        signals = {*_PASSED_ON, *_OF_A_KEY, signal.SIGCHLD}
+        signals = {*_PASSED_ON, *_OF_A_KEY, _QUESTION, signal.SIGCHLD}
         while self._status is None:
             received = signal.sigtimedwait(signals, self._timeout())
             if received is not None and received.si_signo != signal.SIGCHLD:
                 self._pass_on(received)
             self._send_late()
             self._reap()
+            if self._status is None and time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + hang.INTERVAL
+                if self.looks.look():
+                    self._hung()
             if self.halt and self._status is None and self._found():
                 self._end_program()
         self.ended_ns = time.monotonic_ns()
@@ -94,6 +110,7 @@ class Watch:
         """All that was seen, once the program has ended."""
         self.story.read(self.reader, last=True)
         self.story.ended_ns = self.ended_ns
+        hang.note_the_dead(self.story)
         for member in self.story.members.values():
             if member.method == "main" and member.pid == self.pid:
                 member.ended_ns, member.status = self.ended_ns, self._status
@@ -102,8 +119,14 @@ class Watch:
             notes.append(f"{self.reader.torn} records were not whole and have been left out")
         if self.reader.lost:
             notes.append(f"about {self.reader.lost} records were lost: the capture was full")
-        findings = tuple(detect.findings_of(self.story))
-        self.found = bool(findings)
+        # What was found when it hung is what happened; its end may have changed the picture.
+        found = detect.findings_of(self.story)
+        known = {(each.code, each.place.file, each.place.line) for each in self._early}
+        found = [
+            each for each in found if (each.code, each.place.file, each.place.line) not in known
+        ]
+        findings, suppressed, unused = suppressions.apply((*self._early, *found), self.suppressions)
+        self.found, self.unused = bool(findings), bool(unused)
         return Report(
             tool="run",
             version=__version__,
@@ -113,7 +136,8 @@ class Watch:
             processes=self.story.processes(),
             began_ns=self.story.began_ns,
             ended_ns=self.ended_ns,
-            notes=tuple(notes),
+            notes=(*notes, *unused),
+            suppressed=suppressed,
         )
 
     # ---- signals and ends ----
@@ -121,11 +145,32 @@ class Watch:
     def _timeout(self) -> float:
         if self._late or self.halt:
             return _INTERVAL
-        return 3600.0
+        return max(0.01, self._next_look - time.monotonic())
+
+    def _hung(self) -> None:
+        """Nothing has happened for as long as the user has said: tell why, and end the family."""
+        assert self.hang is not None
+        self._tell_waits(f"nothing has happened for {self.hang:g} s", idle=True)
+        self._early = detect.findings_of(self.story)
+        self._end_program()
+
+    def _tell_waits(self, why: str, *, idle: bool = False) -> None:
+        """Print what each process waits for."""
+        self.looks.ask_all()
+        event = {"seconds": self.hang or 0, "idle": idle}
+        self.story.add([Event("hang.noticed", time.monotonic_ns(), 0, event)])
+        with contextlib.suppress(OSError, ValueError):
+            print(hang.text_of(self.story, why), end="", file=sys.stderr, flush=True)
 
     def _pass_on(self, received: signal.struct_siginfo) -> None:
         number = received.si_signo
-        if number not in _OF_A_KEY:
+        if number == _QUESTION:
+            self._tell_waits("asked by SIGUSR1")
+            if _handles(self.pid, number):
+                self._send(number)
+        elif number == signal.SIGQUIT and received.si_code == _SI_KERNEL:
+            self._tell_waits("asked by Ctrl-\\")
+        elif number not in _OF_A_KEY:
             if received.si_code != _SI_KERNEL:
                 self._send(number)
         elif received.si_code != _SI_KERNEL:
@@ -154,7 +199,9 @@ class Watch:
             self._status = os.waitstatus_to_exitcode(status)
 
     def _found(self) -> bool:
-        return self.story.read(self.reader) and bool(detect.findings_of(self.story))
+        if not self.story.read(self.reader):
+            return False
+        return bool(suppressions.apply(detect.findings_of(self.story), self.suppressions)[0])
 
     def _end_program(self) -> None:
         """End the family: the program first by SIGTERM, and what is left by SIGKILL."""
@@ -189,6 +236,16 @@ def _handle_of(pid: int) -> int:
         os.close(handle)
         return -1
     return handle
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    caught = text.partition("\nSigCgt:")[2].split()
+    return bool(caught) and bool(int(caught[0], 16) & 1 << (number - 1))
 
 
 def end_as(status: int, *, found: bool) -> int:

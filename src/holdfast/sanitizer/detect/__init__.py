@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.sanitizer.detect import (
     copies,
+    daemons,
+    forks,
     managers,
     mappings,
+    owners,
+    pipes,
+    pools,
+    queues,
     recycled,
     segments,
     semaphores,
@@ -37,6 +43,12 @@ DETECTORS: tuple[Detector, ...] = (
     segments.detect,
     managers.detect,
     mappings.detect,
+    pools.detect,
+    pipes.detect,
+    queues.detect,
+    owners.detect,
+    daemons.detect,
+    forks.detect,
 )
 
 

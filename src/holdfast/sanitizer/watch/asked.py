@@ -5,7 +5,7 @@ that waits for a lock; one that is busy in C answers later or never, and nobody 
 Asked is only who has the capture mapped: a process that became another program would die of the
 signal. The signal is one that no library is known to use; a program that uses it keeps it.
 
-    asked.stacks     stacks: numbers (main thread first), threads, operation
+    asked.stacks     stacks: numbers (main thread first), threads, operation, waits: ids of locks
     stack.told       stack          text for a stack that an answer or a state names
 
 Source: signal(7), real-time signals; Python's signal module (handlers run in the main thread).
@@ -61,13 +61,37 @@ def _answer(_: int, frame: Any) -> None:
     for stack in stacks:
         recorder.tell_stack(stack)
     operation = recorder.operation(stacks[0]) if stacks else ""
-    recorder.record("asked.stacks", stacks=stacks, threads=len(frames), operation=operation)
+    waits = [] if frame is None else _of_value(frame)
+    recorder.record(
+        "asked.stacks", stacks=stacks, threads=len(frames), operation=operation, waits=waits
+    )
     if _where is None:
         _where = states.claim(states.ASKED, 0)
     row, at = states.rows[_where[0]], _where[1]
     row[at + _PID] = os.getpid()
     row[at + _LAST] = time.monotonic_ns()
     row[at + _COUNT] += 1
+
+
+def _of_value(frame: Any) -> list[int]:
+    """The id of the lock that a locked read or write of a Value or Array waits for.
+
+    Those note nothing, to be fast (see owners.py). Its frame's variables are looked at: it hangs.
+    """
+    from holdfast.sanitizer.watch import owners
+
+    while frame is not None and not frame.f_code.co_filename.endswith("sharedctypes.py"):
+        frame = frame.f_back if frame.f_code.co_filename == __file__ else None
+    if frame is None:
+        return []
+    lock = getattr(frame.f_locals.get("self"), "_lock", None)
+    note = owners.note_of(lock)
+    if note is None or note.take(False):
+        if note is not None:
+            note.give()
+        return []
+    recorder.tell(note.uid)
+    return [note.uid]
 
 
 # ---- asking --------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -98,8 +99,10 @@ def _watch_pipe(module: ModuleType) -> list[Undo]:
         _tell_end(self, "close")
         return close(self)
 
+    ending = sys.is_finalizing  # when it does, our modules may have ended before the program's
+
     def watched_delete(self: Any) -> Any:
-        if self._handle is not None:
+        if self._handle is not None and not ending():
             _tell_end(self, "dropped")
         return delete(self)
 

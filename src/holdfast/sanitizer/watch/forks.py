@@ -64,6 +64,9 @@ def _before() -> None:
     for ident, frame in list(frames.items())[:_MOST_THREADS]:
         if ident != mine:
             _threads.append(recorder.stack_of(frame))
+        # A variable that names this very frame would keep it, and all that the program has on its
+        # stack, until the collector comes: nothing would be dropped when it should be.
+        del frame
     del frames
     _files.extend(_with_pending())
     registry: dict[Any, Any] = getattr(weakref.finalize, "_registry", {})

@@ -10,6 +10,7 @@ Source: CPython, Lib/multiprocessing/util.py (_exit_function).
 from __future__ import annotations
 
 import atexit
+import functools
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
@@ -42,6 +43,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
     """Watch `multiprocessing.util`, or another package's copy of it."""
     original = module._exit_function
 
+    @functools.wraps(original)
     def _exit_function(*args: Any, **kwargs: Any) -> None:
         global _leaving_pid
         if not leaving():

@@ -25,7 +25,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast._arrivals import replace
-from holdfast.sanitizer import recorder, states
+from holdfast.sanitizer import reach, recorder, states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +139,8 @@ _ends: dict[int, _End] = {}
 
 def _gone(reference: weakref.ref[Any]) -> None:
     end = cast("_End", reference)
+    if sys.is_finalizing():
+        return
     _ends.pop(id(end), None)
     uid, where = end.uid, end.where
     row, word = _rows[where[0]], where[1]
@@ -189,7 +191,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             "lock.new",
             cls=note.cls,
             stack=recorder.stack(),
-            maxvalue=note.semlock.maxvalue,
+            value=note.semlock._get_value(),
         )
 
     # The two that programs call most; what `taken` and `given` do is written out in them.
@@ -289,6 +291,7 @@ def name_parts(condition: Any, whole: Any, stack: int) -> None:
     sleeping = note_of(getattr(condition, "_sleeping_count", None))
     if sleeping is None:
         return
+    reach.mark(whole, sleeping.uid)
     for part in _CONDITION_PARTS:
         lock = getattr(condition, part, None)
         if part == "_lock" and whole is condition and note_of(lock) is not None:

@@ -89,13 +89,15 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     @functools.wraps(join_exited)
     def join_exited_workers(workers: Any) -> Any:
-        dead = [each for each in list(workers) if each.exitcode]
+        before = list(workers)
+        result = join_exited(workers)
+        dead = [each for each in before if each not in workers and each.exitcode]
         if dead:
             jobs = _jobs(each for each in list(_pools) if each._pool is workers)
             for each in dead:
                 pid, status = each.pid, each.exitcode
                 recorder.record("pool.died", pid=pid, status=status, jobs=jobs)
-        return join_exited(workers)
+        return result
 
     leaving.on_leaving(_tell_outstanding)
     undo = [

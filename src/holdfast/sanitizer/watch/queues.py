@@ -8,6 +8,7 @@ of the program.
 
     queue.arrived   uid                       it was unpickled here
     queue.new       uid, cls, reader, writer (ids of the ends), stack
+    queue.first_put uid, stack                the first item that this process puts
     queue.gone      uid, leaving, stack       the Queue object died here
     queue.mutated   uid, stack                changed between put() and the pickling
     queue.counts    uid, put, flushed, got, done     of an object that died here
@@ -21,6 +22,7 @@ Source: CPython, Lib/multiprocessing/queues.py.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import time
 import weakref
@@ -90,6 +92,8 @@ _ends: dict[int, _End] = {}
 
 def _gone(reference: weakref.ref[Any]) -> None:
     end = cast("_End", reference)
+    if sys.is_finalizing():
+        return
     _ends.pop(id(end), None)
     chunk, word = end.where
     row = _rows[chunk]
@@ -283,7 +287,8 @@ def _watch_transfers(cls: Any) -> list[Undo]:
             result = put(self, obj, *args, **kwargs)
             row = _rows[note.chunk]
             if not row[note.word + _STACK]:
-                row[note.word + _STACK] = recorder.tell_stack(recorder.stack())
+                stack = row[note.word + _STACK] = recorder.stack()
+                recorder.record("queue.first_put", uid=note.uid, stack=stack)
             note.count(_PUT)
             if not buffered:
                 note.count(_FLUSHED)
