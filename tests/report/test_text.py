@@ -266,7 +266,7 @@ def test_unknown_processes_times_and_places_are_left_out(tmp_path):
     text = plain(one(finding))
     assert "confidence: low" in text
     assert "the object: Lock" in text
-    assert "used, in pid 77" in text
+    assert "used in pid 77" in text
 
 
 any_text = st.text(max_size=30) | st.text(alphabet="\x1b\n\t\r \u4e00\u0301a\udc80", max_size=30)

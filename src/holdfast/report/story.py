@@ -81,7 +81,8 @@ def told(step: Step, report: Report, processes: dict[int, Process]) -> tuple[str
 
 def whole(step: Step, report: Report, processes: dict[int, Process]) -> str:
     """What happened, where and when, in one sentence."""
-    return ", ".join(filter(None, told(step, report, processes)))
+    between = ", " if step.text else " "
+    return between.join(filter(None, told(step, report, processes)))
 
 
 def frames(step: Step, *, all_frames: bool) -> tuple[Place, ...]:
