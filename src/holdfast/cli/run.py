@@ -9,12 +9,12 @@ next word.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import FAILED
+from holdfast.cli import FAILED, parting
 from holdfast.cli.interpreter import Program, run
 from holdfast.errors import HoldfastError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.cli.supervisor import Watch
     from holdfast.cli.suppressions import Suppression
     from holdfast.findings import Report
+    from holdfast.sanitizer.capture import Capture
 
 DESCRIPTION = """\
 Runs a Python program as the interpreter would (same sys.argv, __main__,
@@ -149,11 +150,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _suppressions(ignored: Sequence[str], program: Program) -> list[Suppression]:
+    path = os.path.abspath(program.name)  # noqa: PTH100 - pathlib loads slowly
+    is_file = os.path.isfile(path)  # noqa: PTH113
+    file = parting.project_file(os.path.dirname(path) if is_file else os.getcwd())  # noqa: PTH109, PTH120
+    if not (ignored or file):
+        return []
+    from pathlib import Path
+
     from holdfast.cli import suppressions
 
-    path = Path(program.name)
-    folder = path.resolve().parent if path.is_file() else Path.cwd()
-    return [*suppressions.of_options(ignored), *suppressions.of_project(folder)]
+    found = suppressions.of_options(ignored)
+    return [*found, *suppressions.of_project(Path(file))] if file else found
 
 
 def _seconds(text: str) -> float:
@@ -176,9 +183,8 @@ def _guarded() -> bool:
 
 def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ...]) -> int:
     """Fork; become the program in the child, and its supervisor in the parent."""
-    from holdfast.cli import supervisor
     from holdfast.sanitizer import recorder
-    from holdfast.sanitizer.capture import Capture
+    from holdfast.sanitizer.capture import Capture, Reader
 
     settings: dict[str, Any] = {"as_is": options.as_is, "guard": options.guard}
     try:
@@ -190,28 +196,45 @@ def _watched(options: argparse.Namespace, program: Program, words: tuple[str, ..
     except (OSError, HoldfastError, ImportError) as error:
         print(f"holdfast run: {error}", file=sys.stderr)
         return FAILED
-    watch = supervisor.Watch(
-        capture, words, settings, halt=options.halt, hang=options.hang,
-        suppressions=options.suppressions,
-    )  # fmt: skip
-    if watch.begin():
+    pid = parting.part()
+    if pid == 0:
         # The guard first: what is watched then is what the guard has made of it.
         if options.guard and not _guarded():
             return FAILED
         recorder.start(capture, settings)
         run(program)
         return 0
+    wanted = (options.json, options.sarif, options.html, *options.suppressions)
+    if not any(wanted) and parting.ends_soon(pid) and Reader(capture).is_quiet():
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return parting.end_as(status, found=False)
+    return _supervised(options, capture, settings, pid, words)
+
+
+def _supervised(
+    options: argparse.Namespace,
+    capture: Capture,
+    settings: dict[str, Any],
+    pid: int,
+    words: tuple[str, ...],
+) -> int:
+    """Wait for the program and tell what was seen; loaded while the program starts."""
+    from holdfast.cli import supervisor
+
+    watch = supervisor.Watch(
+        capture, words, settings, pid, halt=options.halt, hang=options.hang,
+        suppressions=options.suppressions,
+    )  # fmt: skip
     status = watch.wait()
     failed = _show(options, watch)
     if failed and not status:
         return FAILED
-    return supervisor.end_as(0 if watch.halted else status, found=watch.found or watch.halted)
+    found = watch.found or watch.halted
+    return parting.end_as(0 if watch.halted else status, found=found)
 
 
 def _show(options: argparse.Namespace, watch: Watch) -> bool:
     """Print the report and write its files; whether a file could not be written."""
-    from holdfast.cli import supervisor
-
     report = watch.report()
     if report.findings or watch.reader.lost or watch.unused:
         from holdfast.report import as_text
@@ -226,7 +249,7 @@ def _show(options: argparse.Namespace, watch: Watch) -> bool:
         path = vars(options)[form]
         if path is not None:
             try:
-                supervisor.write(path, _rendered(form, report))
+                parting.write(path, _rendered(form, report))
             except OSError as error:
                 print(f"holdfast run: {error}", file=sys.stderr)
                 failed = True

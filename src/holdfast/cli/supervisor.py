@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
 from holdfast.cli import suppressions
+from holdfast.cli.parting import OF_A_KEY, QUESTION, SIGNALS
 from holdfast.findings import Finding, Report
 from holdfast.sanitizer import detect, hang
 from holdfast.sanitizer.capture import FILE_NAME, Capture, Reader
@@ -32,16 +33,6 @@ from holdfast.sanitizer.story import Event, Story
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FINDINGS = 1
-
-# Sent to us, meant for the program.
-_PASSED_ON = (
-    signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGCONT, signal.SIGALRM,
-)  # fmt: skip
-# Sent to us to know what the program waits for; passed on only if the program has a handler for it.
-_QUESTION = signal.SIGUSR1
-# Sent to all processes of a terminal at once by a key; the program has its own.
-_OF_A_KEY = (signal.SIGINT, signal.SIGQUIT)
 _SI_KERNEL = 0x80
 # Seconds between two looks at the capture with --halt; for a key's signal that was sent to us by a
 # process, which may have sent it to the program as well; for the program to end when told to.
@@ -57,10 +48,10 @@ class Watch:
     capture: Capture
     program: tuple[str, ...]
     settings: dict[str, Any]
+    pid: int
     halt: bool = False
     hang: float | None = None
     suppressions: Sequence[suppressions.Suppression] = ()
-    pid: int = 0
     ended_ns: int = 0
     halted: bool = False
     found: bool = False
@@ -75,24 +66,11 @@ class Watch:
         self.looks = hang.Looks(self.story, self.reader, self.hang)
         self._next_look = time.monotonic() + hang.INTERVAL
 
-    def begin(self) -> bool:
-        """Fork; True in the process that is to become the program."""
-        signals = {*_PASSED_ON, *_OF_A_KEY, _QUESTION, signal.SIGCHLD}
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        self.pid = os.fork()
-        if self.pid == 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            return True
-        return False
-
     def wait(self) -> int:
         """Wait for the program's end; its status as `waitstatus_to_exitcode` gives it."""
-        signals = {*_PASSED_ON, *_OF_A_KEY, _QUESTION, signal.SIGCHLD}
+        self._reap()
         while self._status is None:
-            received = signal.sigtimedwait(signals, self._timeout())
+            received = signal.sigtimedwait(SIGNALS, self._timeout())
             if received is not None and received.si_signo != signal.SIGCHLD:
                 self._pass_on(received)
             self._send_late()
@@ -164,13 +142,13 @@ class Watch:
 
     def _pass_on(self, received: signal.struct_siginfo) -> None:
         number = received.si_signo
-        if number == _QUESTION:
+        if number == QUESTION:
             self._tell_waits("asked by SIGUSR1")
             if _handles(self.pid, number):
                 self._send(number)
         elif number == signal.SIGQUIT and received.si_code == _SI_KERNEL:
             self._tell_waits("asked by Ctrl-\\")
-        elif number not in _OF_A_KEY:
+        elif number not in OF_A_KEY:
             if received.si_code != _SI_KERNEL:
                 self._send(number)
         elif received.si_code != _SI_KERNEL:
@@ -246,43 +224,3 @@ def _handles(pid: int, number: int) -> bool:
         return False
     caught = text.partition("\nSigCgt:")[2].split()
     return bool(caught) and bool(int(caught[0], 16) & 1 << (number - 1))
-
-
-def end_as(status: int, *, found: bool) -> int:
-    """End like the program: by the same signal, or with its status, or with 1 for findings."""
-    if status >= 0:
-        return FINDINGS if found and not status else status
-    number = signal.Signals(-status)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    if number not in {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    _no_core()
-    os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    return 128 + number
-
-
-def _no_core() -> None:
-    """The program has left its core; one of ours would replace it."""
-    import resource
-
-    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-
-
-def write(path: str, text: str) -> None:
-    """Write a report that only the user may read; "-" is standard output.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    if path == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(text)

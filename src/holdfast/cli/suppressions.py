@@ -196,16 +196,12 @@ def of_options(words: Iterable[str]) -> list[Suppression]:
     ]
 
 
-def of_project(folder: Path) -> list[Suppression]:
-    """Those of the project that a folder belongs to: the nearest pyproject.toml with our table.
+def of_project(file: Path) -> list[Suppression]:
+    """Those of a project: of its pyproject.toml.
 
     Raises:
-        SuppressionError: One cannot be understood.
-        HoldfastError: The file says something else that is impossible.
+        SuppressionError: One cannot be understood, or the file cannot.
     """
-    file = _project_file(folder)
-    if file is None:
-        return []
     try:
         table = _table(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -239,16 +235,3 @@ def _table(text: str) -> dict[str, Any]:
     tools: dict[str, Any] = reader.loads(text).get("tool", {})
     ours: dict[str, Any] = tools.get("holdfast", {})
     return ours
-
-
-def _project_file(folder: Path) -> Path | None:
-    for each in (folder, *folder.parents):
-        file = each / "pyproject.toml"
-        try:
-            if b"tool.holdfast" in file.read_bytes():
-                return file
-        except OSError:
-            pass
-        if (each / ".git").exists():
-            return None
-    return None

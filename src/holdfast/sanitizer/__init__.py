@@ -33,7 +33,7 @@ Who adds kinds of events documents them at the head of the watch that tells them
 How to add a watch
 ------------------
 A file in `watch/`, with what it keeps true at its head, and a line in `watch.WATCHES`
-(`(("multiprocessing.shared_memory",), segments.make_watched)`):
+(`(("multiprocessing.shared_memory",), "segments.make_watched")`):
 
     def make_watched(module: ModuleType) -> list[Undo]:
         original = module.SharedMemory.unlink

@@ -26,6 +26,7 @@ Source: memfd_create(2), fcntl(2) (advisory record locks), mmap(2), madvise(2).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import marshal
 import mmap
@@ -37,7 +38,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 FILE_NAME = "holdfast-capture"
 MAGIC = 0x48464341_50313030  # "HFCAP100"
@@ -192,6 +193,22 @@ class Capture:
         at = index * CHUNK_BYTES
         return memoryview(self.memory)[at + _STATE_BYTES : at + CHUNK_BYTES].cast("Q")
 
+    def release(self, numbers: Collection[int]) -> None:
+        """Give back the memory of processes that have ended, and of which all has been read.
+
+        The first page of each chunk stays, and with it the header: a chunk is never used again,
+        as its index is a number that must not be another process's.
+        """
+        memory = self.memory
+        if mmap.PAGESIZE >= CHUNK_BYTES:
+            return
+        for index in range(1, min(_ID.unpack_from(memory, _HINT_AT)[0], self._size // CHUNK_BYTES)):
+            magic, kind, number, _ = _CHUNK.unpack_from(memory, index * CHUNK_BYTES)
+            if magic == CHUNK_MAGIC and kind != DROPS and number in numbers:
+                at = index * CHUNK_BYTES + mmap.PAGESIZE
+                with contextlib.suppress(OSError):  # the memory stays
+                    memory.madvise(mmap.MADV_REMOVE, at, CHUNK_BYTES - mmap.PAGESIZE)
+
     def _room(self, kind: int, size: int) -> list[int] | None:
         place = self._places.get(kind)
         if place is None or place[0] + size > place[1]:
@@ -275,6 +292,12 @@ class Reader:
         """About how many records found no room."""
         count: int = _ID.unpack_from(self._memory, _LOST_AT)[0]
         return count
+
+    def is_quiet(self) -> bool:
+        """Whether one process only has told of its beginning and end, and of nothing else."""
+        kinds = ("process.begin", "process.done", "process.exit", "frame", "stack")
+        found = [(number, record[0]) for number, _, record in self.records()]
+        return all(kind in kinds for _, kind in found) and len({each for each, _ in found}) <= 1
 
     def records(self, *, last: bool = False) -> Iterator[tuple[int, int, Record]]:
         """Those that were not read before: (number of the process, its pid, the record).
