@@ -42,6 +42,9 @@ Where = tuple[int, int]
 
 # The chunks of this process. Who writes often keeps `rows` and a place: `rows[chunk][word] = 1`.
 rows: list[memoryview[int]] = []
+# Kind and id of each row once more, in this process's own memory: a forked child must know what it
+# inherited, and its parent may have given it back in the shared one by then.
+_own: list[memoryview[int]] = []
 _free: list[Where] = []
 _next = 0
 _lock = threading.Lock()
@@ -61,10 +64,13 @@ def claim(kind: int, uid: int) -> Where:
             at = index * STATE_WORDS
             if chunk == len(rows):
                 rows.append(_fresh())
+                _own.append(memoryview(bytearray(16 * STATES_OF_A_CHUNK)).cast("Q"))
                 recorder.on_fork(_renew)
             _next += 1
-    row = rows[chunk]
-    row[at + 1] = uid
+    row, own = rows[chunk], _own[chunk]
+    at_own = at // STATE_WORDS * 2
+    own[at_own] = kind
+    row[at + 1] = own[at_own + 1] = uid
     row[at] = kind
     return chunk, at
 
@@ -75,6 +81,8 @@ def give_back(where: Where) -> None:
     row = rows[chunk]
     for word in range(at, at + STATE_WORDS):
         row[word] = 0
+    at_own = at // STATE_WORDS * 2
+    _own[chunk][at_own] = _own[chunk][at_own + 1] = 0
     _free.append(where)
 
 
@@ -88,15 +96,15 @@ def _renew() -> None:
     global _lock
     _lock = threading.Lock()
     _local.__dict__.clear()
-    for chunk, old in enumerate(list(rows)):
+    for chunk, own in enumerate(_own):
+        for at_own in range(0, len(own), 2):
+            if own[at_own] in {WAIT, TASK, ASKED}:
+                own[at_own] = own[at_own + 1] = 0
+                _free.append((chunk, at_own // 2 * STATE_WORDS))
         new = _fresh()
         if new is not _nowhere:
-            for word in (1, 0):
-                new[word::STATE_WORDS] = old[word::STATE_WORDS]
-            for at in range(0, len(new), STATE_WORDS):
-                if new[at] in {WAIT, TASK, ASKED}:
-                    new[at] = new[at + 1] = 0
-                    _free.append((chunk, at))
+            new[1::STATE_WORDS] = own[1::2]
+            new[::STATE_WORDS] = own[::2]
         rows[chunk] = new
 
 

@@ -77,6 +77,16 @@ def is_dead(story: Story, number: int) -> bool:
     return death_ns(story, story.member(number)) is not None
 
 
+def was_killed(story: Story, member: Member) -> bool:
+    """Whether a process was ended by a signal."""
+    if member.status is not None:
+        return member.status < 0
+    return member.ended_ns is not None and any(
+        event["pid"] == member.pid and event.at_ns >= member.began_ns
+        for event in story.of("process.killed")
+    )
+
+
 def how_died(story: Story, member: Member) -> str:
     """How a process died, as a part of a sentence."""
     if member.status is not None and member.status < 0:

@@ -146,7 +146,7 @@ def _orphans(story: Story) -> Iterator[Finding]:
         parent = story.members.get(member.parent)
         if parent is None or (member.parent, member.pid) not in daemons:
             continue
-        if member.number in looked or (parent.status or 0) >= 0:
+        if member.number in looked or not looking.was_killed(story, parent):
             continue
         death = looking.death_ns(story, parent)
         left = next((e.at_ns for e in story.of("process.left") if e.number == member.number), None)

@@ -218,7 +218,9 @@ def _parties(story: Story, locks: dict[int, Lock], waiting: list[Blocked]) -> It
             if member is None or not handed or member.number == party.number:
                 continue
             death = looking.death_ns(story, member)
-            if death is None or (member.status or 0) >= 0 or not party.long_after(death):
+            if death is None or not looking.was_killed(story, member):
+                continue
+            if not party.long_after(death):
                 continue
             if looking.is_dead(story, party.number) and story.ended_ns is None:
                 continue

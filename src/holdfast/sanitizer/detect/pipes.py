@@ -321,19 +321,28 @@ def _numbers(story: Story) -> Iterator[Finding]:
             steps=(telling.step(story, "used", text, stale),),
         )
     for used in story.of("descriptor.stale"):
-        who = story.name(used.number)
-        was, now = used["was"], used["now"]
+        who, number, was = story.name(used.number), used["fd"], used["was"]
+        now = used["now"] or "closed"
+        drop = next(
+            (e for e in story.of("descriptor.dropped")
+             if e.number == used.number and e["fd"] == number and e["path"] == was),
+            None,
+        )  # fmt: skip
+        start = story.member(used.number).start
+        calls = f"{who} calls os.{used['how']}({number}), which is {now}"
         steps = [
-            telling.step(story, "dropped", f"the object that had {used['fd']} for {was} is gone",
-                         next((e for e in story.of("descriptor.dropped")
-                               if e["fd"] == used["fd"] and e["path"] == was), None)),
-            telling.step(story, "used", f"{who} is handed {used['fd']}, now {now}", used),
-        ]  # fmt: skip
+            telling.step(
+                story, "dropped", f"the file object of {was} dies: {number} is free", drop
+            ),
+            telling.step(story, "handed", f"{number} is handed to {who} as a number", start),
+            telling.step(story, "used", calls, used),
+        ]
         yield Finding(
             code="HF605",
-            message=f"descriptor {used['fd']} of {was} outlives its file object: it is {now} now",
-            place=story.own(used, "new_stack") or story.own(used) or _UNKNOWN,
-            fix="pass the file object, or keep it as long as its number is used",
-            subject=Subject("descriptor", f"descriptor {used['fd']}"),
+            message=f"descriptor {number} of {was} outlives its file object: when {who} uses it, "
+            f"it is {now}",
+            place=story.own(used) or _UNKNOWN,
+            fix="keep the file object as long as its number is used, or hand over the file's name",
+            subject=Subject("descriptor", f"descriptor {number}"),
             steps=tuple(steps),
         )

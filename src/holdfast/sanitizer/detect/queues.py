@@ -302,9 +302,12 @@ def _lost(
         member = story.member(count.number)
         key = (count.number, count.uid)
         death = looking.death_ns(story, member)
-        if not count.unflushed or death is None or key in told or count.uid not in new:
+        # What was taken was written, also if the process ended before its feeder had counted it.
+        missing = sum(each.put - each.got for each in counts if each.uid == count.uid)
+        lost = min(count.unflushed, missing)
+        if lost <= 0 or death is None or key in told or count.uid not in new:
             continue
-        if story.settings.get("ended") or _ended_with_family(story, member, death):
+        if _ended_with_family(story, member, death):
             continue
         told.add(key)
         subject = subject_of(story, new[count.uid])
@@ -323,14 +326,14 @@ def _lost(
         if cancel is not None:
             steps.append(telling.step(story, "noted", "it will not wait for its feeder", cancel))
         steps.append(
-            Step("dropped", f"{who} {how} with {count.unflushed} of them unwritten", member.pid,
+            Step("dropped", f"{who} {how} with {lost} of them unwritten", member.pid,
                  death)
         )  # fmt: skip
         place = looking.place_at(story, count.number, count.stack)
         yield Finding(
             code="HF613",
             message=f"{who} {why} before its feeder had written what it put on {what}: "
-            f"{_items(count.unflushed)} of {count.put} lost or cut",
+            f"{_items(lost)} of {count.put} lost or cut",
             place=place or story.own(new[count.uid]) or _UNKNOWN,
             fix=f"before {who} ends: {what}.close(); {what}.join_thread()",
             subject=subject,

@@ -7,6 +7,7 @@ status; one that was killed is told of by the parent that has waited for it.
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
@@ -46,7 +47,21 @@ def make_watched_os(module: ModuleType) -> list[Undo]:
                 recorder.record("process.exit", status=status & 0xFF)
         original(status)
 
-    return [replace(module, "_exit", _exit)]
+    return [replace(module, "_exit", _exit), replace(module, "waitpid", _waiting(module.waitpid))]
+
+
+def _waiting(original: Callable[..., tuple[int, int]]) -> Callable[..., tuple[int, int]]:
+    """`os.waitpid`, for children that the program itself has forked."""
+
+    @functools.wraps(original)
+    def waitpid(*args: Any) -> tuple[int, int]:
+        pid, status = original(*args)
+        if pid and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+            code = os.waitstatus_to_exitcode(status)
+            recorder.record("process.reaped", pid=pid, status=code)
+        return pid, status
+
+    return waitpid
 
 
 def make_watched(module: ModuleType) -> list[Undo]:
