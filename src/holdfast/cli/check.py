@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast import __version__
-from holdfast.cli import FAILED, USAGE, output
+from holdfast.cli import FAILED, USAGE, fixing, output
 from holdfast.errors import HoldfastError
 from holdfast.findings import CONFIDENCES, Confidence, Report, hazard_of
 from holdfast.lint import config
@@ -49,6 +49,7 @@ examples:
   holdfast check --format sarif src > found.sarif
   holdfast check - --stdin-filename app.py < app.py
   holdfast check --start-method spawn src  as on macOS, Windows, and 3.14
+  holdfast check --diff src                what --fix would change
   holdfast explain local-dropped           what a finding means
 
 exit status:
@@ -77,7 +78,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = _settings(given)
         options = _options(given, settings)
+        if fixing.wanted(given) and given.paths == ["-"]:
+            result = fixing.fix_standard_input(given, options, sys.stdin.buffer.read())
+            return FOUND if result.left or (given.diff and result.done) else 0
         outcome = _checked(given, options, settings)
+        if fixing.wanted(given):
+            return _fixed(given, fixing.fix_all(given, options, outcome))
     except FileNotFoundError as error:
         parser.error(f"there is no file or folder {error}")
     except config.SettingError as error:
@@ -126,6 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--colour", "--color", choices=("auto", "always", "never"), default="auto",
                       help="(default: auto)")  # fmt: skip
     show.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
+    repair = parser.add_argument_group("repairing (needs libcst: pip install 'holdfast[check]')")
+    repair.add_argument("--fix", action="store_true",
+                        help="change the files so that objects live long enough; each change is "
+                        "checked again before it is taken")  # fmt: skip
+    repair.add_argument("--unsafe-fixes", action="store_true",
+                        help="and what changes waits and results")  # fmt: skip
+    repair.add_argument("--diff", action="store_true", help="show the changes, make none")
     more = parser.add_argument_group("more")
     more.add_argument("--config", metavar="FILE", default=None,
                       help="a pyproject.toml (default: the nearest one)")  # fmt: skip
@@ -255,6 +268,23 @@ def _told(given: argparse.Namespace, outcome: Outcome) -> int:
     if outcome.failed:
         return FAILED
     return FOUND if outcome.report.findings else 0
+
+
+def _fixed(given: argparse.Namespace, changes: fixing.Changes) -> int:
+    """Tell what was fixed, and report the rest."""
+    for note in changes.notes:
+        print(note, file=sys.stderr)
+    if not given.quiet:
+        verb = "would fix" if given.diff else "fixed"
+        print(
+            f"holdfast check: {verb} {changes.fixed} of "
+            f"{changes.fixed + len(changes.outcome.report.findings)} findings, in {changes.files} "
+            f"file{'' if changes.files == 1 else 's'}",
+            file=sys.stderr,
+        )
+    if given.diff:
+        return FOUND if changes.fixed or changes.outcome.report.findings else 0
+    return _told(given, changes.outcome)
 
 
 def _rendered(given: argparse.Namespace, report: Report) -> str:

@@ -168,9 +168,18 @@ def _statements(tree: ast.Module) -> list[range]:
             last = node.end_lineno or node.lineno
             body: list[ast.stmt] = getattr(node, "body", [])
             if body:
-                last = max(node.lineno, body[0].lineno - 1)
+                last = max(node.lineno, *_head_lines(node, body))
             found.append(range(node.lineno, last + 1))
     return found
+
+
+def _head_lines(node: ast.stmt, body: list[ast.stmt]) -> Iterator[int]:
+    """The last lines of what stands in the head of a compound statement."""
+    yield node.lineno
+    for child in ast.walk(node):
+        line: int | None = getattr(child, "end_lineno", None)
+        if line is not None and line < body[0].lineno:
+            yield line
 
 
 def _speaks_for(row: int, spans: list[range], alone: bool) -> range:

@@ -44,9 +44,11 @@ If another process, which was given the name, unlinks it; if the segment comes f
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
 from holdfast.lint.state import Spot
 from holdfast.lint.things import Bound
@@ -85,8 +87,8 @@ class ShmNeverUnlinked(Rule):
                 yield self._about(segment, "is dropped", "low" if away else "medium", scene)
 
     def on_store(self, target: ast.expr, refs: Refs, scene: Scene) -> Iterator[Finding]:
-        """A segment is stored on an object, in a module that unlinks nothing."""
-        if not isinstance(target, ast.Attribute) or "unlink" in scene.module.text:
+        """A segment is stored on an object, whose class unlinks nothing."""
+        if not isinstance(target, ast.Attribute) or _may_unlink(target, scene):
             return
         for segment in refs:
             if isinstance(segment, Bound) or segment not in scene.state.heap:
@@ -120,6 +122,20 @@ class ShmNeverUnlinked(Rule):
             subject=Subject("SharedMemory", f"a {segment.text}", (name,)),
             confidence=sure,
         )
+
+
+def _may_unlink(target: ast.Attribute, scene: Scene) -> bool:
+    """Whether the class whose attribute it is unlinks, or others use that attribute."""
+    text = scene.module.text
+    if "unlink" not in text:
+        return False
+    for each in ancestors(scene.module.tree, target):
+        if isinstance(each, ast.ClassDef):
+            lines = scene.module.lines
+            own = "\n".join(lines[each.lineno - 1 : each.end_lineno])
+            uses = re.compile(rf"\.{re.escape(target.attr)}\b")
+            return "unlink" in own or len(uses.findall(text)) > len(uses.findall(own))
+    return True
 
 
 def _is_leaking(thing: Thing, state: State) -> bool:
