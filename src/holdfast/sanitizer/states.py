@@ -37,6 +37,8 @@ WHAT = (
     "flush", "barrier", "event",
 )  # fmt: skip
 
+_DRAIN = WHAT.index("drain")
+
 # Where a state is: the number of its chunk, and the index of its first word there.
 Where = tuple[int, int]
 
@@ -120,6 +122,8 @@ def begin(what: int, target: int, stack: int, timeout: float | None = None) -> W
         where = _local.where = claim(WAIT, target)
     row, at = rows[where[0]], where[1]
     outer = tuple(row[at + 1 : at + STATE_WORDS])
+    if outer[1] == _DRAIN:
+        return outer  # what the standard library waits for in order to wait for that
     limit = 0 if timeout is None else max(0, min(int(timeout * 1000), 1 << 40)) + 1
     row[at + 3] = recorder.tell_stack(stack)
     row[at + 4] = time.monotonic_ns()

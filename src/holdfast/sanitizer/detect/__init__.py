@@ -14,6 +14,7 @@ from holdfast.sanitizer.detect import (
     copies,
     daemons,
     forks,
+    hangs,
     managers,
     mappings,
     owners,
@@ -49,6 +50,7 @@ DETECTORS: tuple[Detector, ...] = (
     owners.detect,
     daemons.detect,
     forks.detect,
+    hangs.detect,
 )
 
 
