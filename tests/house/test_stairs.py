@@ -42,6 +42,7 @@ LAYER = {
     "report": "report",
     "cli": "tools",
     "pytest_plugin": "tools",
+    "pytest_watch": "tools",
     "__main__": "tools",
 }
 

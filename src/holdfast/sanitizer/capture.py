@@ -318,8 +318,14 @@ class Reader:
                     yield number, pid, record
             index += 1
 
-    def states(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The states as they are now: (number of the process, its words)."""
+    def states(
+        self, numbers: Collection[int] | None = None
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The states as they are now: (number of the process, its words).
+
+        Args:
+            numbers: Of the processes whose states are wanted; None for all.
+        """
         memory = self._memory
         index, empty = 1, 0
         end = _ID.unpack_from(memory, _HINT_AT)[0]
@@ -327,7 +333,8 @@ class Reader:
             at = index * CHUNK_BYTES
             magic, kind, number, _ = _CHUNK.unpack_from(memory, at)
             empty = 0 if magic == CHUNK_MAGIC else empty + 1
-            if magic == CHUNK_MAGIC and kind == STATES:
+            wanted = numbers is None or number in numbers
+            if magic == CHUNK_MAGIC and kind == STATES and wanted:
                 for row in range(at + _STATE_BYTES, at + CHUNK_BYTES, _STATE_BYTES):
                     words = _STATE.unpack_from(memory, row)
                     if words[0]:

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 # Packages that carry things between processes: their frames are as little the program's own as
 # those of the standard library.
 CARRIERS = ("multiprocess", "billiard", "loky", "joblib", "dill", "cloudpickle")
+# Packages that run the tests of a program.
+RUNNERS = (
+    "pytest",
+    "_pytest",
+    "pluggy",
+    "xdist",
+    "execnet",
+    "pytest_forked",
+    "pytest_rerunfailures",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,5 +325,5 @@ def is_own(file: str) -> bool:
     for folder in _INSTALLED:
         if folder in parts:
             below = parts[parts.index(folder) + 1 :]
-            return bool(below) and below[0] not in CARRIERS
+            return bool(below) and below[0].removesuffix(".py") not in CARRIERS + RUNNERS
     return not file.startswith(_LIBRARIES)

@@ -147,7 +147,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     processes.on_handed(_hand)
     ends.on_exit(_last_look)
-    recorder.on_fork(_forget_in_child)
+    recorder.on_fork(let_go)
     wrapper.__setstate__ = set_state
     wrapper.__getstate__ = get_state
     return [
@@ -304,8 +304,8 @@ def _last_look() -> None:
         look(now=True)
 
 
-def _forget_in_child() -> None:
-    """What the parent has dropped is the parent's to look after."""
+def let_go() -> None:
+    """Forget dropped blocks: nobody who could use them is left; or they are a parent's."""
     _kept.clear()
     _ghosts.clear()
     _suspects.clear()
