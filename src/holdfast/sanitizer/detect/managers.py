@@ -9,16 +9,16 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from holdfast.findings import Finding, Place, Step, Subject
+from holdfast.findings import Finding, Step, Subject
 from holdfast.sanitizer.detect import telling
 from holdfast.sanitizer.detect.views import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast.findings import Place
     from holdfast.sanitizer.story import Event, Story
 
-_UNKNOWN = Place("", 0)
 # What reads all of a mapping or sequence without a proxy for its iterator.
 _WITHOUT = {"__iter__": "keys(), items() or copy()"}
 
@@ -162,7 +162,7 @@ def _of_manager(
     return Finding(
         code="HF401",
         message=message,
-        place=place or story.own(started) or _UNKNOWN,
+        place=place or telling.place_at(story, started, failed),
         fix=fix,
         subject=subject,
         steps=tuple(steps),
@@ -233,7 +233,7 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
         telling.step(story, "dropped", text, last),
         _used(story, failed),
     ]
-    place = drop.place or story.own(last) or story.own(made) or story.own(failed)
+    place = drop.place or telling.place_at(story, last, made, failed)
     verb = "uses" if failed["method"] else "has"
     message = f"{name} is dropped in {by} before {who} {verb} it, and its {failed['kind']} with it"
     if last["leaving"]:
@@ -247,7 +247,7 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
     return Finding(
         code="HF402",
         message=message,
-        place=place or _UNKNOWN,
+        place=place,
         fix=fix,
         subject=subject,
         steps=tuple(steps),
@@ -270,7 +270,7 @@ def _no_manager(story: Story, failed: Event) -> Finding:
     return Finding(
         code="HF403",
         message=f"{what} in {who} needs {name}'s manager, which does not travel with a proxy",
-        place=story.own(failed) or story.own(made) or _UNKNOWN,
+        place=telling.place_at(story, failed, made),
         fix=fix,
         subject=subject,
         steps=tuple(steps),

@@ -15,7 +15,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from holdfast.findings import Finding, Place, Step
+from holdfast.findings import Finding, Step
 from holdfast.sanitizer.detect import telling
 from holdfast.sanitizer.detect.views import subject_of
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from holdfast.sanitizer.story import Event, Story
 
-_UNKNOWN = Place("", 0)
 # A name that SharedMemory has made up: whoever has it has it from one that existed.
 _MADE_UP = re.compile(r"psm_[0-9a-f]{8}$")
 
@@ -135,7 +134,7 @@ def _look(story: Story, missed: Event) -> Step:
 
 
 def _finding(
-    story: Story, segment: Segment, code: str, message: str, fix: str, place: Place | None,
+    story: Story, segment: Segment, code: str, message: str, fix: str, place: Event | None,
     steps: list[Step], *, sure: bool = True,
 ) -> Finding:  # fmt: skip
     subject = subject_of(story, segment.origin or next(iter(segment.opened), None))
@@ -143,7 +142,7 @@ def _finding(
     return Finding(
         code=code,
         message=message,
-        place=place or _UNKNOWN,
+        place=telling.place_at(story, place, segment.origin, *segment.opened),
         fix=fix,
         subject=subject,
         steps=(*first, *steps),
@@ -178,7 +177,7 @@ def _early(story: Story, segment: Segment, gone: Event, missed: Event) -> Findin
         _look(story, missed),
     ]
     message = f"{name} is unlinked before {who} has attached it"
-    return _finding(story, segment, "HF306", message, fix, story.own(gone), steps)
+    return _finding(story, segment, "HF306", message, fix, gone, steps)
 
 
 def _other(story: Story, segment: Segment, guest: Event, missed: Event) -> Finding:
@@ -195,7 +194,7 @@ def _other(story: Story, segment: Segment, guest: Event, missed: Event) -> Findi
     if missed.kind == "shm.failed":
         message = f"{who} unlinks {name}, which {owner} owns and {story.name(missed.number)} needs"
     fix = f"only close it in {who}; unlink it once, in {owner}, when all others have ended"
-    return _finding(story, segment, "HF307", message, fix, story.own(guest), steps)
+    return _finding(story, segment, "HF307", message, fix, guest, steps)
 
 
 def _failed_attach(story: Story, segment: Segment, failed: Event) -> Finding:
@@ -208,7 +207,7 @@ def _failed_attach(story: Story, segment: Segment, failed: Event) -> Finding:
         f"make sure that {who} can map {segment.name!r} before it attaches it "
         f"({failed['text'].lower()}); until CPython is repaired (issue 153279), create {name} anew"
     )
-    return _finding(story, segment, "HF308", message, fix, story.own(failed), steps)
+    return _finding(story, segment, "HF308", message, fix, failed, steps)
 
 
 # ---- trackers -----------------------------------------------------------------------------------
@@ -273,7 +272,7 @@ def _foreign_tracker(story: Story, segment: Segment, told: Event, missed: Event)
             f"call multiprocessing.resource_tracker.ensure_running() in {parent} before it starts "
             f"{who}, so that both share one tracker; or attach with track=False (Python 3.13)"
         )
-    return _finding(story, segment, "HF304", message, fix, story.own(told), steps)
+    return _finding(story, segment, "HF304", message, fix, told, steps)
 
 
 def _creators_tracker(story: Story, segment: Segment, missed: Event) -> Finding:
@@ -296,7 +295,7 @@ def _creators_tracker(story: Story, segment: Segment, missed: Event) -> Finding:
             f"create {name} in {other}, or call resource_tracker.ensure_running() there before "
             f"{who} is started, so that both share one tracker"
         )
-    return _finding(story, segment, "HF305", message, fix, story.own(origin), steps)
+    return _finding(story, segment, "HF305", message, fix, origin, steps)
 
 
 def _outsider(story: Story, segment: Segment, missed: Event) -> Finding:
@@ -307,8 +306,7 @@ def _outsider(story: Story, segment: Segment, missed: Event) -> Finding:
     ]
     message = f"{name} was unlinked by another program, most likely by its resource tracker"
     fix = "attach there with SharedMemory(name, track=False) (Python 3.13), and never unlink there"
-    place = story.own(segment.origin) or story.own(missed)
-    return _finding(story, segment, "HF304", message, fix, place, steps, sure=False)
+    return _finding(story, segment, "HF304", message, fix, segment.origin, steps, sure=False)
 
 
 def _creator_unknown(story: Story, segment: Segment, missed: Event) -> Finding:
@@ -322,7 +320,7 @@ def _creator_unknown(story: Story, segment: Segment, missed: Event) -> Finding:
         f"keep the creator alive until {who} has attached it; or create it with track=False "
         f"(Python 3.13) and unlink it in {who}"
     )
-    return _finding(story, segment, "HF305", message, fix, story.own(missed), steps, sure=False)
+    return _finding(story, segment, "HF305", message, fix, missed, steps, sure=False)
 
 
 # ---- names that stay, or change -----------------------------------------------------------------
@@ -354,7 +352,7 @@ def _never_unlinked(story: Story, segment: Segment) -> Iterator[Finding]:
             f"end {who} by SIGTERM and unlink {name} there; leave its resource tracker alone, "
             "which cleans up after a SIGKILL"
         )
-        yield _finding(story, segment, "HF309", message, fix, story.own(origin), steps)
+        yield _finding(story, segment, "HF309", message, fix, origin, steps)
     elif member.status == 0 and story.ended_ns is not None:
         text = f"{who} ends without unlink(); its resource tracker cleans up, with a warning"
         steps = [Step("noted", text, member.pid, member.ended_ns)]
@@ -362,7 +360,7 @@ def _never_unlinked(story: Story, segment: Segment) -> Iterator[Finding]:
         fix = f"call {name}.close() and {name}.unlink() in {who} when all others have ended"
         if not all(part.isidentifier() for part in name.split(".")):
             fix = f"close and unlink it in {who} when all others have ended"
-        yield _finding(story, segment, "HF309", message, fix, story.own(origin), steps)
+        yield _finding(story, segment, "HF309", message, fix, origin, steps)
 
 
 def _killed_tracker(story: Story, tracker: int) -> Event | None:
@@ -415,7 +413,7 @@ def _split(story: Story, old: Segment, new: Segment, used: Event) -> Finding:
         f"give every segment a name of its own (leave the name out), or let {who} close and attach "
         "again when it is told of the new one"
     )
-    return _finding(story, old, "HF310", message, fix, story.own(origin), steps)
+    return _finding(story, old, "HF310", message, fix, origin, steps)
 
 
 # ---- workarounds --------------------------------------------------------------------------------
@@ -472,4 +470,4 @@ def _taken(story: Story, segment: Segment, taken: Event, missed: Event | None) -
         f"before {owner} ends; where a process has its own tracker, attach with track=False "
         "(Python 3.13)"
     )
-    return _finding(story, segment, "HF311", message, fix, story.own(taken), steps)
+    return _finding(story, segment, "HF311", message, fix, taken, steps)

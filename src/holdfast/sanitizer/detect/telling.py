@@ -41,6 +41,18 @@ def step(story: Story, role: Role, text: str, event: Event | None, stack: str = 
     return Step(role, text, story.pid(event.number), event.at_ns, story.stack(event, stack))
 
 
+def place_at(story: Story, *events: Event | None) -> Place:
+    """Where a reader looks first: the program's own frame of the first event that has one."""
+    for event in events:
+        place = story.own(event)
+        if place is not None:
+            return place
+    for event in events:
+        for place in story.stack(event):
+            return place
+    return Place("", 0)
+
+
 def kind_of(stack: Sequence[Place], default: str) -> str:
     """What the program has called, by the frames below it: "Value", "Barrier", "Queue"."""
     called = ""

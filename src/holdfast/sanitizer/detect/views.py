@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from holdfast.sanitizer.story import Event, Story
 
-_UNKNOWN = Place("", 0)
 _CRASHES = (-signal.SIGSEGV, -signal.SIGBUS)
 
 
@@ -87,8 +86,9 @@ def _of(story: Story, origin: Event | None, dropped: Event, last: Step) -> Findi
         code = "HF302"
         text = "closed while a view of it is alive"
         message = f"{name} is closed while {view or 'a view of it'} is in use"
-        fix = f"close {name} when {view or 'the last view'} is no longer used: " + (
-            f"del {view} first" if view.isidentifier() else "drop the views first"
+        fix = (
+            f"close {name} after the last use of {view or 'its views'}, also by a queue or thread "
+            "that was given it"
         )
     else:
         code = "HF301"
@@ -105,7 +105,7 @@ def _of(story: Story, origin: Event | None, dropped: Event, last: Step) -> Findi
     return Finding(
         code=code,
         message=message,
-        place=place or story.own(origin) or _UNKNOWN,
+        place=place or telling.place_at(story, dropped, origin),
         fix=fix,
         subject=subject,
         steps=tuple(step for step in steps if step.stack or step.text),
@@ -139,7 +139,7 @@ def _refused(story: Story, origin: Event | None, refused: Event) -> Finding:
         return Finding(
             code="HF302",
             message=f"{name} cannot be closed, as {what} still {look} into it",
-            place=story.own(refused) or _UNKNOWN,
+            place=telling.place_at(story, refused, origin),
             fix=f"drop the views before {name}.close()"
             + (f": del {', '.join(shown)}" if all(map(str.isidentifier, shown)) and shown else ""),
             subject=subject,
@@ -147,11 +147,11 @@ def _refused(story: Story, origin: Event | None, refused: Event) -> Finding:
         )
     text = "dies while a view of it is alive: BufferError in SharedMemory.__del__, which is ignored"
     steps.append(telling.step(story, "dropped", text, refused))
-    place = story.own(origin) if refused["leaving"] else story.own(refused)
+    first, second = (origin, refused) if refused["leaving"] else (refused, origin)
     return Finding(
         code="HF301",
         message=f"{what} {outlive} {name}, whose descriptor is never closed",
-        place=place or story.own(origin) or _UNKNOWN,
+        place=telling.place_at(story, first, second),
         fix=_fix_of_escape(name, view, ""),
         subject=subject,
         steps=tuple(steps),
