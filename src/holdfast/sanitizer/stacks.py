@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # is unknown (0): a program that makes code without end must not make us do the same.
 MOST_FRAMES = 60
 MOST_STACKS = 200_000
+_FRAMES = range(MOST_FRAMES)
 
 # (file, line, column, end line, end column, function); columns from 1, 0 if unknown.
 Frame = tuple[str, int, int, int, int, str]
@@ -52,26 +53,30 @@ class Stacks:
 
     def take_from(self, frame: FrameType | None) -> int:
         """The number of the stack that ends in a frame."""
+        innermost = frame
         parts: list[int] = []
-        codes = self._codes
-        left = MOST_FRAMES
-        while frame is not None and left:
-            code = frame.f_code
-            key = id(code)
-            if key not in codes:
-                codes[key] = code
-            parts += (key, frame.f_lasti)
+        append = parts.append
+        # Only ids are looked at: a stack that is known keeps its code objects alive, so an id in it
+        # can be nobody else's.
+        for _ in _FRAMES:
+            if frame is None:
+                break
+            append(id(frame.f_code))
+            append(frame.f_lasti)
             frame = frame.f_back
-            left -= 1
         whole = tuple(parts)
         number = self._numbers.get(whole)
         if number is None:
-            number = self._add(whole)
+            number = self._add(whole, innermost)
         return number
 
-    def _add(self, whole: tuple[int, ...]) -> int:
+    def _add(self, whole: tuple[int, ...], frame: FrameType | None) -> int:
         if len(self._stacks) >= MOST_STACKS:
             return 0
+        for key in whole[::2]:
+            if frame is not None:
+                self._codes.setdefault(key, frame.f_code)
+                frame = frame.f_back
         # Two threads may add the same stack: it then has two numbers, which does no harm.
         number = next(self._next)
         self._stacks[number] = whole

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from holdfast._arrivals import replace
 from holdfast.sanitizer import reach, recorder, states
+from holdfast.sanitizer.watch import semaphores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,11 +187,13 @@ def make_watched(module: ModuleType) -> list[Undo]:
         note = Note(self, self._semlock)
         self.__dict__[_NOTE] = note
         self.acquire, self.release = _methods(note)
+        # One stack for this watch and that of semaphores, as locks are made in great numbers.
+        stack = self.__dict__[semaphores.STACK] = recorder.stack()
         recorder.remember(
             note.uid,
             "lock.new",
             cls=note.cls,
-            stack=recorder.stack(),
+            stack=stack,
             value=note.semlock._get_value(),
         )
 

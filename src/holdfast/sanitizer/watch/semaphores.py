@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdfast._arrivals import Undo
 
 # In the dict of a lock: the stack where it was made. It is not pickled with the lock.
-_STACK = "_holdfast_stack"
+STACK = "_holdfast_stack"
 _sent: set[str] = set()
 
 
@@ -43,8 +43,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
     @functools.wraps(original)
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        if recorder.active():
-            self.__dict__[_STACK] = recorder.stack()
+        if STACK not in self.__dict__ and recorder.active():
+            self.__dict__[STACK] = recorder.stack()
 
     @functools.wraps(give)
     def get_state(self: Any) -> Any:
@@ -58,14 +58,14 @@ def make_watched(module: ModuleType) -> list[Undo]:
                     kind=type(self).__name__,
                     token=token,
                     stack=recorder.stack(),
-                    new_stack=self.__dict__.get(_STACK, 0),
+                    new_stack=self.__dict__.get(STACK, 0),
                 )
             raise
         name = getattr(self._semlock, "name", None)
         if name and token:
-            if name not in _sent and _STACK in self.__dict__:
+            if name not in _sent and STACK in self.__dict__:
                 _sent.add(name)
-                stack = self.__dict__[_STACK]
+                stack = self.__dict__[STACK]
                 recorder.record("semaphore.new", name=name, kind=type(self).__name__, stack=stack)
             recorder.record("semaphore.sent", name=name, token=token)
         return state
