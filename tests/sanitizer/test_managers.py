@@ -11,7 +11,7 @@ from tests.sanitizer.programs import watched
 ALL = ("fork", "spawn", "forkserver")
 
 HEAD = """
-import os, sys, threading
+import os, sys, threading, time
 import multiprocessing as mp
 from multiprocessing.managers import BaseManager, SharedMemoryManager, SyncManager
 from multiprocessing.shared_memory import SharedMemory
@@ -170,6 +170,8 @@ WRONG = {
             with mp.Pool(1) as pool:
                 pool.apply_async(wait, (path,))
                 result = pool.apply_async(work, (manager.dict(),))
+                while manager._number_of_objects():
+                    time.sleep(0.01)
                 with open(path, "w") as fifo:
                     fifo.write("go on")
                 attempt(result.get, 3)

@@ -21,6 +21,7 @@ Source: CPython, Lib/multiprocessing/managers.py (BaseManager.start, BaseProxy);
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ def _watch_managers(kind: Any) -> list[Undo]:
     def _finalize_manager(process: Any, address: Any, *args: Any, **kwargs: Any) -> Any:
         manager, uid = _managers.pop(str(address), (None, 0))
         if manager is not None and recorder.active():
-            stack = recorder.stack()
+            stack = recorder.stack(_outside())
             how = "shutdown" if manager() is not None else "dropped"
             recorder.record(
                 "manager.ended",
@@ -93,6 +94,11 @@ def _watch_managers(kind: Any) -> list[Undo]:
         replace(kind, "start", watched_start),
         replace(kind, "_finalize_manager", staticmethod(_finalize_manager)),
     ]
+
+
+def _outside() -> int:
+    """How many frames to leave out so that a stack begins where the finalizer was called."""
+    return 3 if sys._getframe(2).f_code.co_name == "__call__" else 2
 
 
 # ---- proxies ------------------------------------------------------------------------------------
@@ -165,7 +171,7 @@ def _watch_proxies(module: ModuleType) -> list[Undo]:
     @functools.wraps(decref)
     def _decref(token: Any, *args: Any, **kwargs: Any) -> Any:
         if recorder.active():
-            stack = recorder.stack()
+            stack = recorder.stack(_outside())
             recorder.record(
                 "proxy.dropped",
                 address=str(token.address),

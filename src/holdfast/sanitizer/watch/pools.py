@@ -100,6 +100,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         return result
 
     leaving.on_leaving(_tell_outstanding)
+    recorder.on_fork(_pools.clear)  # they are the parent's
     undo = [
         replace(module, "worker", worker),
         replace(pool, "__init__", watched_init),
