@@ -120,9 +120,14 @@ def _no_server(story: Story, failed: Event) -> Finding | None:
     subject = _subject(story, made, failed)
     name = telling.called(subject, "the proxy")
     steps = [*_journey(story, made, failed), _end(story, started, ended), _used(story, failed)]
-    if made is None or story.stack(made)[:1] != story.stack(started)[:1]:
+    if made is None or _line(story, made) != _line(story, started):
         steps.insert(0, telling.step(story, "created", "its manager", started))
     return _of_manager(story, started, ended, failed, (name, subject, steps))
+
+
+def _line(story: Story, event: Event) -> tuple[str, int]:
+    place = telling.place_at(story, event)
+    return place.file, place.line
 
 
 def _end(story: Story, started: Event, ended: Event) -> Step:
@@ -133,7 +138,7 @@ def _end(story: Story, started: Event, ended: Event) -> Step:
         text = f"{who} shuts the manager down"
     else:
         drop = telling.dropped(story, ended, [story.stack(started)])
-        text = f"the manager is {drop.text}, and shuts its server down"
+        text = f"{drop.text}: the end of a manager is the end of its server"
     return telling.step(story, "dropped", text, ended)
 
 
@@ -157,7 +162,9 @@ def _of_manager(
     else:
         message = f"{manager} is dropped, and its server ends, while {who} uses {name}"
         keep = f"keep {manager}" if names else "give the manager a name, and keep it"
-        fix = f"{keep} until {who} has ended: a proxy in another process does not keep it alive"
+        process = telling.process_name(story, failed.number)
+        until = f"until {process}.join()" if process else f"until {who} has ended"
+        fix = f"{keep} {until}: a proxy in another process does not keep it alive"
         place = telling.dropped(story, ended, [story.stack(started)]).place
     return Finding(
         code="HF401",
@@ -239,7 +246,9 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
     if last["leaving"]:
         fix = f"let {by} wait until {who} has received {name}, or keep a proxy of it elsewhere"
     elif any(step.role == "handed" and step.text.startswith("handed") for step in steps):
-        fix = f"keep {name} in {by} until {who} has been joined"
+        process = telling.process_name(story, failed.number)
+        until = f"{process}.join()" if process else f"{who} has been joined"
+        fix = f"keep {name} in {by} until {until}"
     else:
         fix = (
             f"keep {name} in {by} until {who} has received it: a proxy in flight counts for nothing"
