@@ -15,6 +15,7 @@ RUN := $(BIN)/python
 PYTEST_ARGS ?= tests --ignore=tests/house
 SEED ?= 20240601
 KILLS ?= 10000
+PROGRAMS ?= 3000
 
 BORDER := $(wildcard src/holdfast/*.pyx src/holdfast/*.pxd src/holdfast/*.pxi)
 CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
@@ -99,10 +100,11 @@ compat: venv  ## CPython's own multiprocessing tests, with and without the guard
 compat-quick: venv
 	$(RUN) tests/compat/run.py --quick
 
-stress: venv  ## the kill campaigns, on the core and on Python's objects; KILLS=10000 SEED=...
+stress: venv  ## kill campaigns, and the checker's verdict on generated programs; KILLS= PROGRAMS= SEED=
 	@scripts/apt-need cc:gcc
 	$(MAKE) -C tests/core campaign KILLS=$(KILLS) SEED=$(SEED)
 	$(RUN) -m tests.stress.run --kills $(KILLS) --seed $(SEED)
+	$(RUN) -m tests.lint.generator.run --programs $(PROGRAMS) --seed $(SEED)
 
 stress-quick: venv
 	$(RUN) -m tests.stress.run --kills 150 --seed $(SEED)

@@ -1,0 +1,1 @@
+"""Programs out of a grammar, run for real, to judge the rules by."""

@@ -1,0 +1,72 @@
+"""Runs generated programs, each in a forked child of its own, and prints what became of each.
+
+    python drive.py SECONDS NAME...
+
+One line of JSON for each program: its name, and why it is faulty; "" if it is not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+
+
+def run(name, write):
+    """In a process of its own: run a program to its end."""
+    os.setsid()
+    # A spawned child is not to import this file again.
+    main = sys.modules["__main__"]
+    main.__spec__ = None
+    del main.__file__
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)
+    import gate
+
+    try:
+        program = importlib.import_module(name)
+        result = program.main() if hasattr(program, "main") else None
+        why = gate.verdict()
+        del result
+    except BaseException as error:
+        why = f"raised {error!r}"
+    os.write(write, why.encode())
+    os._exit(0)
+
+
+def main(seconds, names):
+    """Run the programs one after the other."""
+    import multiprocessing
+    import multiprocessing.context
+    import multiprocessing.popen_fork
+    import multiprocessing.popen_spawn_posix
+    import multiprocessing.sharedctypes
+    import multiprocessing.synchronize  # noqa: F401
+
+    import gate  # noqa: F401
+    import targets  # noqa: F401
+
+    for name in names:
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(read)
+            run(name, write)
+        os.close(write)
+        said, _, _ = select.select([read], [], [], seconds)
+        why = os.read(read, 4096).decode() if said else "took too long"
+        os.close(read)
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        os.waitpid(pid, 0)
+        print(json.dumps({"name": name, "why": why}), flush=True)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), sys.argv[2:])
