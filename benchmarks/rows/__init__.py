@@ -29,6 +29,7 @@ ROWS = {
     "subprocess": "subprocesses",
     "queue": "queues",
     "guard": "guarded",
+    "watch": "watched",
     "import": "imports",
 }
 

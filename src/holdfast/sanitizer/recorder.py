@@ -54,8 +54,9 @@ class _State:
         self.lock = threading.Lock()
         self.told_stacks: set[int] = set()
         self.told_frames: dict[tuple[Any, ...], int] = {}
-        # Id of an object: what is to be told of it when it becomes interesting.
-        self.facts: dict[int, list[tuple[str, int, dict[str, Any]]]] = {}
+        # Id of an object: what is to be told of it when it becomes interesting: the fact before it,
+        # its kind and time, the names of its data, and they themselves.
+        self.facts: dict[int, tuple[Any, ...]] = {}
         self.handlers: list[Callable[[], object]] = []
 
 
@@ -83,15 +84,32 @@ def record(kind: str, /, **data: Any) -> None:
 
 
 def remember(uid: int, kind: str, /, **data: Any) -> None:
-    """Keep an event of an object in this process until `tell(uid)`, or until `forget(uid)`."""
+    """Keep an event of an object in this process until `tell(uid)`, or until `forget(uid)`.
+
+    It is kept small, as there may be as many as there are objects: two tuples, of which the one
+    with the names is the same for all events of a kind.
+    """
     if _me.number:
-        data["uid"] = uid
-        _me.facts.setdefault(uid, []).append((kind, time.monotonic_ns(), data))
+        names = _names.setdefault(kind, tuple(data))
+        if len(names) != len(data):
+            names = tuple(data)
+        before = _me.facts.get(uid)
+        _me.facts[uid] = (before, kind, time.monotonic_ns(), names, *data.values())
+
+
+# A kind of event: the names of its data.
+_names: dict[str, tuple[str, ...]] = {}
 
 
 def tell(uid: int) -> None:
     """Write what is remembered of an object: it has become interesting."""
-    for kind, at_ns, data in _me.facts.pop(uid, ()):
+    fact = _me.facts.pop(uid, None)
+    found: list[tuple[str, int, dict[str, Any]]] = []
+    while fact is not None:
+        before, kind, at_ns, names, *values = fact
+        found.append((kind, at_ns, {"uid": uid, **dict(zip(names, values, strict=True))}))
+        fact = before
+    for kind, at_ns, data in reversed(found):
         _write(kind, at_ns, data)
 
 

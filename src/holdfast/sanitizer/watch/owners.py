@@ -29,7 +29,6 @@ from holdfast.sanitizer import reach, recorder, states
 from holdfast.sanitizer.watch import semaphores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType, ModuleType
 
     from holdfast._arrivals import Undo
@@ -40,6 +39,12 @@ _LOCK = states.WHAT.index("lock")
 _MASK = (1 << 63) - 1
 
 _rows = states.rows
+
+
+# Where locks are taken: the code and its position -> the code, so that it stays, and the stack of
+# the first time. A program that takes locks at two places by turns takes two stacks.
+_MOST_SITES = 2048
+_sites: dict[tuple[int, int], tuple[CodeType, int]] = {}
 
 
 class Note:
@@ -71,11 +76,32 @@ class Note:
         end.uid, end.where = self.uid, (self.chunk, word)
         _ends[id(end)] = end
 
+    def acquire(self, block: Any = True, timeout: Any = None) -> bool:
+        """The lock's `acquire`: a bound method takes less room than a closure for each lock."""
+        if self.take(False) or self.take_slowly(block, timeout):
+            self.held = True
+            self.taken(sys._getframe(1))
+            return True
+        return False
+
+    def release(self) -> None:
+        """The lock's `release`."""
+        self.given()
+        self.give()
+
     def taken(self, frame: Any) -> None:
         """Note the owner; `frame` is the one that takes the lock."""
         if frame.f_lasti != self.position or frame.f_code is not self.code:
-            self.position, self.code = frame.f_lasti, frame.f_code
-            self.stack = recorder.tell_stack(recorder.stack(2)) << 1 | 1
+            code: CodeType = frame.f_code
+            self.position, self.code = frame.f_lasti, code
+            site = id(code), self.position
+            known = _sites.get(site)
+            if known is None:
+                stack = recorder.tell_stack(recorder.stack(2)) << 1 | 1
+                if len(_sites) >= _MOST_SITES:
+                    _sites.clear()
+                known = _sites[site] = code, stack
+            self.stack = known[1]
         row = _rows[self.chunk]
         row[self.word] = self.stack
         if not self.simple:
@@ -179,6 +205,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         base._make_methods, base.__getstate__, base.__enter__, base.__exit__,
     )  # fmt: skip
     rows, getframe = _rows, sys._getframe
+    recorder.on_fork(_sites.clear)  # a child has told of no stacks yet
 
     def make_methods(self: Any) -> None:
         original(self)
@@ -186,7 +213,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             return
         note = Note(self, self._semlock)
         self.__dict__[_NOTE] = note
-        self.acquire, self.release = _methods(note)
+        self.acquire, self.release = note.acquire, note.release
         # One stack for this watch and that of semaphores, as locks are made in great numbers.
         stack = self.__dict__[semaphores.STACK] = recorder.stack()
         recorder.remember(
@@ -240,23 +267,6 @@ def make_watched(module: ModuleType) -> list[Undo]:
         replace(base, "__getstate__", get_state),
         *_watch_wholes(module),
     ]
-
-
-def _methods(note: Note) -> tuple[Callable[..., bool], Callable[[], None]]:
-    take, give, getframe = note.take, note.give, sys._getframe
-
-    def acquire(block: Any = True, timeout: Any = None) -> bool:
-        if take(False) or note.take_slowly(block, timeout):
-            note.held = True
-            note.taken(getframe(1))
-            return True
-        return False
-
-    def release() -> None:
-        note.given()
-        give()
-
-    return acquire, release
 
 
 # ---- what is made of locks ----------------------------------------------------------------------

@@ -17,7 +17,6 @@ from holdfast.sanitizer import reach, recorder
 from holdfast.sanitizer.watch import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
     from holdfast._arrivals import Undo
@@ -74,15 +73,30 @@ def make_watched(module: ModuleType) -> list[Undo]:
             properties[name] = scope[name]
         return properties[name]
 
-    def watched(original: Callable[..., Any], write: bool) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def access(self: Any, *arguments: Any) -> Any:
-            result = original(self, *arguments)
-            if news[0] or _any_fresh[0]:
-                used(self, write, arguments[-1] if write else result)
-            return result
+    array = module.SynchronizedArray
+    get_item, set_item = array.__getitem__, array.__setitem__
 
-        return access
+    # As `with self:` does it, in which a program that has its own lock would be seen twice.
+    @functools.wraps(get_item)
+    def getitem(self: Any, i: Any) -> Any:
+        self.acquire()
+        try:
+            value = self._obj[i]
+        finally:
+            self.release()
+        if news[0] or _any_fresh[0]:
+            used(self, False, value)
+        return value
+
+    @functools.wraps(set_item)
+    def setitem(self: Any, i: Any, value: Any) -> None:
+        self.acquire()
+        try:
+            self._obj[i] = value
+        finally:
+            self.release()
+        if news[0] or _any_fresh[0]:
+            used(self, True, value)
 
     rebuild, get_obj = module.rebuild_ctype, module.SynchronizedBase.get_obj
 
@@ -105,7 +119,6 @@ def make_watched(module: ModuleType) -> list[Undo]:
         return get_obj(self)
 
     recorder.on_fork(_forget_in_child)
-    array = module.SynchronizedArray
     return [
         replace(module, "make_property", make_property),
         replace(module, "rebuild_ctype", rebuild_ctype),
@@ -113,8 +126,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
         replace(module.Synchronized, "value", make_property("value")),
         replace(module.SynchronizedString, "value", make_property("value")),
         replace(module.SynchronizedString, "raw", make_property("raw")),
-        replace(array, "__getitem__", watched(array.__getitem__, write=False)),
-        replace(array, "__setitem__", watched(array.__setitem__, write=True)),
+        replace(array, "__getitem__", getitem),
+        replace(array, "__setitem__", setitem),
     ]
 
 
