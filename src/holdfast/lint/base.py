@@ -14,10 +14,11 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from holdfast.lint import catalogue
+from holdfast.lint import catalogue, relevance
 from holdfast.lint.catalogue import OUTSIDE, Named
+from holdfast.lint.events import Rule
 from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import Spot, State
+from holdfast.lint.state import Layer, Spot, State
 from holdfast.lint.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Finding
     from holdfast.lint.catalogue import Kind
-    from holdfast.lint.events import Call, Rule
+    from holdfast.lint.events import Call
     from holdfast.lint.modules import Project
     from holdfast.lint.options import Options
     from holdfast.lint.things import Value
 
 # Statements that one entry may cost: more than any function that people write needs.
-BUDGET = 20_000
+BUDGET = 3_000
 
 
 class BudgetError(Exception):
@@ -68,6 +69,25 @@ class Frame:
         return isinstance(self.node, ast.Module)
 
 
+class Memory:
+    """What the machines of one project share: what they have learnt of its modules.
+
+    Attributes:
+        things: Each by its key.
+        frames: The numbers of frames, each by its key.
+        modules: The numbers of those that hold a module's variables.
+        loaded: The modules that have been imported, or are being.
+        layer: What they have made.
+    """
+
+    def __init__(self) -> None:
+        self.things: dict[Hashable, Thing] = {}
+        self.frames: dict[Hashable, int] = {}
+        self.modules: set[int] = set()
+        self.loaded: set[Module] = set()
+        self.layer = Layer()
+
+
 class Base:
     """See the module."""
 
@@ -76,11 +96,18 @@ class Base:
     ) -> None:
         self.home = home
         self.project = project
+        self.memory = project.shared(Memory)
+        self._lineages: dict[Class, list[Class | Named]] = {}
         self.options = options
         self.rules = rules
+        self.listeners = {
+            hook: [each for each in rules if getattr(type(each), hook) is not getattr(Rule, hook)]
+            for hook in vars(Rule)
+            if hook.startswith("on_")
+        }
         self.default_method = options.default_method()
         self.method_said = bool(options.start_method or options.project_method)
-        self.budget = BUDGET + len(home.lines)
+        self.budget = BUDGET + 8 * len(home.lines)
         self.findings: list[Finding] = []
         self.stack: list[Frame] = []
         self.temporaries: list[list[Refs]] = []
@@ -93,11 +120,7 @@ class Base:
         self.silent = 0
         # Whether a view of a segment has been made at all.
         self.views = False
-        self.state = State()
-        self._things: dict[Hashable, Thing] = {}
-        self._frames: dict[Hashable, int] = {}
-        self._loaded: dict[Module, State | None] = {}
-        self._module_frames: dict[Module, int] = {}
+        self.state = self.fresh()
 
     # ---- parts that build on this one -----------------------------------------------------------
 
@@ -129,9 +152,13 @@ class Base:
         """Something is read by its name."""
         _not_here(refs, node, state)
 
-    def load(self, module: Module) -> State | None:
-        """The state at the end of a module that is imported."""
+    def load(self, module: Module) -> None:
+        """Import a module: what it makes is in the layer from now on."""
         _not_here(module)
+
+    def fresh(self) -> State:
+        """The state at the beginning."""
+        return State(self.memory.layer)
 
     # ---- where the machine is -------------------------------------------------------------------
 
@@ -179,10 +206,8 @@ class Base:
     def kept(self, state: State | None = None) -> set[Thing]:
         """Everything that is kept alive in this process."""
         at = self.state if state is None else state
-        numbers = {*(frame.number for frame in self.stack), *self._module_frames.values()}
-        return at.kept(
-            numbers, (each for refs in self.temporaries for some in refs for each in some)
-        )
+        temporaries = (each for refs in self.temporaries for some in refs for each in some)
+        return at.kept(self.roots(at), temporaries)
 
     def kept_by_names(self) -> set[Thing]:
         """The same without the temporaries of the statement at hand."""
@@ -201,6 +226,11 @@ class Base:
         finally:
             frame.number = number
 
+    def roots(self, state: State) -> set[int]:
+        """The numbers of the frames that keep what they refer to."""
+        numbers = {frame.number for frame in self.stack}
+        return numbers | (state.frames.keys() & self.memory.modules)
+
     def keep(self, refs: Refs) -> None:
         """A temporary of the current statement."""
         if refs and self.temporaries:
@@ -218,9 +248,9 @@ class Base:
 
     def thing(self, kind: Kind, key: Hashable, node: ast.AST) -> Thing:
         """The one thing with this key; not made older when it is asked for again."""
-        found = self._things.get(key)
+        found = self.memory.things.get(key)
         if found is None:
-            found = self._things[key] = Thing(kind, node, self.module, self.function)
+            found = self.memory.things[key] = Thing(kind, node, self.module, self.function)
         return found
 
     def make(self, kind: Kind, node: ast.AST, state: State, tag: str = "") -> Thing:
@@ -272,12 +302,13 @@ class Base:
     def lookup_in(self, module: Module, name: str, state: State, *, own: bool = False) -> Refs:
         """What a name of a module stands for; with `own`, builtins are asked too."""
         number = self.module_frame(module)
-        if number not in state.frames:
-            loaded = self.load(module)
-            if loaded is not None:
-                _take_in(state, loaded)
-            state.frames.setdefault(number, {})
-        found = state.frames[number].get(name)
+        found = state.frames.get(number, {}).get(name)
+        if found is None:
+            if number not in state.frames:  # or else it is being followed right now
+                if not own and not relevance.offers(module, name, self.project):
+                    return self._submodule(module, name)
+                self.load(module)
+            found = state.layer.frames.get(number, {}).get(name)
         if found is not None:
             lazy = [each for each in found if isinstance(each, Lazy)]
             for each in lazy:  # a name that another module has from a third
@@ -286,19 +317,21 @@ class Base:
             return found
         if own:
             return frozenset({Named(f"builtins.{name}")}) if name in _BUILTINS else NOTHING
-        if module.is_package:
-            inner = self.project.find(f"{module.name}.{name}", module)
-            if inner is not None:
-                return frozenset({inner})
-        return NOTHING
+        return self._submodule(module, name)
+
+    def _submodule(self, module: Module, name: str) -> Refs:
+        inner = self.project.find(f"{module.name}.{name}", module) if module.is_package else None
+        return frozenset({inner}) if inner is not None else NOTHING
 
     def module_frame(self, module: Module) -> int:
         """The number of the frame that holds a module's variables."""
-        return self._module_frames.setdefault(module, self.frame_number(module))
+        number = self.frame_number(module)
+        self.memory.modules.add(number)
+        return number
 
     def frame_number(self, key: Hashable) -> int:
         """The number of a frame."""
-        return self._frames.setdefault(key, len(self._frames) + 1)
+        return self.memory.frames.setdefault(key, len(self.memory.frames) + 1)
 
     def imported(self, path: str, at: Module) -> Refs:
         """What an import of a dotted name gives."""
@@ -332,6 +365,9 @@ class Base:
         self, cls: Class, state: State, seen: tuple[Class, ...] = ()
     ) -> list[Class | Named]:
         """A class and its bases, nearest first; those of libraries by their names."""
+        known = self._lineages.get(cls)
+        if known is not None:
+            return known
         found: list[Class | Named] = [cls]
         if cls in seen or len(seen) > 20:
             return found
@@ -345,6 +381,8 @@ class Base:
                     ]
                 elif isinstance(value, Named):
                     found.append(value)
+        if not seen:
+            self._lineages[cls] = found
         return found
 
     def in_module(self, module: Module, node: ast.expr, state: State) -> Refs:
@@ -414,14 +452,14 @@ class Base:
         if self.silent:
             return
         self.state = state
-        for rule in self.rules:
+        for rule in self.listeners["on_call"]:
             self.tell(rule.on_call(call, self))  # type: ignore[arg-type]
 
     def tell_end(self, state: State) -> None:
         """Tell the rules that the program ends."""
         if not self.silent:
             self.state = state
-            for rule in self.rules:
+            for rule in self.listeners["on_end"]:
                 self.tell(rule.on_end(self.home.tree, self))  # type: ignore[arg-type]
 
     @staticmethod
@@ -437,15 +475,6 @@ class Base:
 
 def _not_here(*arguments: object) -> NoReturn:
     raise NotImplementedError(arguments)
-
-
-def _take_in(state: State, loaded: State) -> None:
-    """What an imported module has made is there from now on."""
-    for number, names in loaded.frames.items():
-        state.frames.setdefault(number, dict(names))
-    for thing, fields in loaded.heap.items():
-        state.heap.setdefault(thing, dict(fields))
-    state.escaped |= loaded.escaped
 
 
 @functools.lru_cache(maxsize=4096)

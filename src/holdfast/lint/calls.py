@@ -11,11 +11,12 @@ import ast
 import functools
 from typing import TYPE_CHECKING
 
+from holdfast.lint import relevance
 from holdfast.lint.base import Frame, all_arguments
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
 from holdfast.lint.library import PARTIAL, Library
-from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING
+from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING, free_names
 from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # How many calls deep functions are followed.
 DEEPEST = 7
 
+# Things that no library has made.
+_PLAIN = {"container", "instance", "outside", "partial"}
 _CACHES = {"functools.lru_cache", "functools.cache", "functools.cached_property"}
 _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 
@@ -116,7 +119,7 @@ class Calls(Library):
         """*x: its elements by position where they are known."""
         for each in refs:
             if isinstance(each, Thing) and len(refs) == 1:
-                fields = state.heap.get(each, {})
+                fields = state.fields(each)
                 if fields and all(name.startswith("[") for name in fields):
                     last = max(int(name[1:]) for name in fields if name[1:].isdigit())
                     return [
@@ -129,7 +132,7 @@ class Calls(Library):
         """**x: its elements by name where they are known."""
         found: list[Argument] = []
         for each in refs:
-            for name, inner in state.heap.get(each, {}).items() if isinstance(each, Thing) else ():
+            for name, inner in state.fields(each).items() if isinstance(each, Thing) else ():
                 key = name[2:-1] if name[:2] in {"['", '["'} else "**"
                 found.append(Argument(key, node, inner))
         return found
@@ -230,7 +233,8 @@ class Calls(Library):
             state.status[thing] = frozenset({NEW})
         init = self.method_of(cls, "__init__", state)
         if init is not None:
-            self.follow(init, thing, node, arguments, state)
+            if self.matters(init, None, arguments, state):
+                self.follow(init, thing, node, arguments, state)
         elif library is not None:
             self.set_up(thing, Call(node, library.name, None, tuple(arguments)), state, mark)
         else:
@@ -287,6 +291,8 @@ class Calls(Library):
         state: State,
     ) -> Refs:
         """Call a function of the project."""
+        if not self.matters(function, receiver, arguments, state):
+            return NOTHING
         how = self._how(function, state)
         if self._is_static(function):
             receiver = None
@@ -313,6 +319,28 @@ class Calls(Library):
         if how == "cached":
             state.escape(result)
         return result
+
+    def matters(
+        self,
+        function: Function,
+        receiver: Thing | None,
+        arguments: Sequence[Argument],
+        state: State,
+    ) -> bool:
+        """Whether a call may do something to a thing of a library: then it has to be followed."""
+        worth = relevance.of(function.module, self.project).nodes
+        if function.node in worth or function.frame is not None:
+            return True
+        if isinstance(function.node, ast.Lambda):
+            return True
+        values: list[Value] = [each for argument in arguments for each in argument.refs]
+        if receiver is not None:
+            values.append(receiver)
+        number = self.module_frame(function.module)
+        for variables in (state.frames.get(number, {}), state.layer.frames.get(number, {})):
+            for name in free_names(function.node):
+                values.extend(variables.get(name, NOTHING))
+        return any(each.kind.role not in _PLAIN for each in state.reach(values))
 
     def _through(self, frame: Frame, variables: dict[str, Refs], state: State) -> Refs:
         assert frame.function is not None
@@ -345,7 +373,7 @@ class Calls(Library):
         """A function returns: its variables go, unless something closes over them."""
         if self.silent == 0:
             self.state = state
-            for rule in self.rules:
+            for rule in self.listeners["on_return"]:
                 self.tell(rule.on_return(refs, frame.node, self))  # type: ignore[arg-type]
         variables = state.frames.get(frame.number, {})
         self.temporaries[-1].clear()
@@ -476,7 +504,7 @@ class Calls(Library):
         for process, words in list(state.status.items()):
             if words != frozenset({NEW}) or process not in kept or process.kind.role != "process":
                 continue
-            fields = state.heap.get(process, {})
+            fields = state.own(process)
             taken = {k: v for k, v in fields.items() if k in {"_target", "_args", "_kwargs"}}
             for name in taken:
                 del fields[name]
@@ -500,7 +528,7 @@ class Calls(Library):
             self.confidence(handed, state, moment, where),
         )
         self.state = state
-        for rule in self.rules:
+        for rule in self.listeners["on_drop"]:
             self.tell(rule.on_drop(drop, self))  # type: ignore[arg-type]
 
     def confidence(self, handed: Handed, state: State, moment: str, where: ast.AST) -> Confidence:

@@ -207,3 +207,12 @@ def forgets(of: Named) -> bool:
     if module == "builtins":
         return name in FORGETFUL_BUILTINS
     return module in _FORGETFUL or module.partition(".")[0] in {"logging", "os", "time", "ctypes"}
+
+
+# What `from multiprocessing import *` gives.
+STAR_NAMES = (
+    "Process", "Value", "Array", "RawValue", "RawArray", "Lock", "RLock", "Semaphore",
+    "BoundedSemaphore", "Condition", "Event", "Barrier", "Queue", "SimpleQueue", "JoinableQueue",
+    "Pool", "Manager", "Pipe", "get_context", "active_children", "set_start_method",
+    "current_process",
+)  # fmt: skip

@@ -123,7 +123,7 @@ class Conditions(Calls):
             name = node.id
         elif isinstance(node, ast.Attribute):
             owners = self.eval(node.value, state)
-            places = [state.heap[o] for o in owners if isinstance(o, Thing) and o in state.heap]
+            places = [state.own(each) for each in owners if isinstance(each, Thing)]
             name = node.attr
         else:
             return

@@ -7,43 +7,27 @@ last. One fault is reported once, by the first of the rules that see it.
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from typing import TYPE_CHECKING
 
 from holdfast.findings import CONFIDENCES
+from holdfast.lint import relevance
 from holdfast.lint.base import BudgetError
 from holdfast.lint.calls import decorators
 from holdfast.lint.machine import Machine, calm
 from holdfast.lint.rules import RULES
-from holdfast.lint.things import Class, Function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from holdfast.findings import Finding
     from holdfast.lint.modules import Module, Project
     from holdfast.lint.options import Options
     from holdfast.lint.state import State
-    from holdfast.lint.things import Definition, Thing
-
-# Whoever holds none of these words has no process and no shared memory of its own.
-HINTS = re.compile(
-    rb"multiprocess|billiard|loky|concurrent\.futures|concurrent import futures|shared_memory"
-    rb"|os\.fork\b|\bfork\(\)"
-)
+    from holdfast.lint.things import Class, Function, Thing
 
 # A program that chooses its start method.
 START_METHOD = re.compile(
     rb"set_start_method\(\s*(?:method\s*=\s*)?[\"'](fork|spawn|forkserver)[\"']"
-)
-
-# Words that make a function worth following, whatever is imported under whatever name.
-_WORDS = (
-    r"\w*Process\w*|Value|Array|Raw(?:Value|Array)|\w*Lock|\w*Semaphore|Event|Condition|Barrier"
-    r"|\w*Queue|Pipe|\w*Pool|\w*Executor|\w*Manager|SharedMemory|ShareableList|get_context|fork"
-    r"|pack_into|\w*shm\w*|buf|multiprocess\w*|mp|ctx|context|Listener"
 )
 
 # Frames that following a function may take: a call in the program is about ten of them.
@@ -78,11 +62,9 @@ def _follow_all(module: Module, machine: Machine) -> None:
         machine.follow_module(module)
     except (BudgetError, RecursionError):
         machine.abandon()
-    base = machine.load(module)
-    if base is None:
-        return
-    for function, cls in _worth_following(module, machine.words_of(base)):
-        state = base.copy()
+    machine.load(module)
+    for function, cls in relevance.of(module, machine.project).functions:
+        state = machine.fresh()
         try:
             receiver = None
             if cls is not None:
@@ -104,60 +86,6 @@ def _prepared(machine: Machine, cls: Class, function: Function, state: State) ->
             machine.follow_function(init, state, receiver)
         calm(state)
     return receiver
-
-
-def _worth_following(module: Module, more: set[str]) -> Iterator[tuple[Function, Class | None]]:
-    """The functions and methods that mention what matters, or others that do."""
-    definitions = list(_definitions(module))
-    imported = "".join(f"|{re.escape(name)}" for name in sorted(more))
-    words = re.compile(rf"\b(?:{_WORDS}{imported})\b")
-    texts = {node: _text(module, node) for node, _, _ in definitions}
-    chosen: set[Definition] = set()
-    names = {
-        each.name
-        for each in module.tree.body
-        if isinstance(each, ast.ClassDef) and words.search(_text(module, each))
-    }
-    for number in range(5):
-        before = len(chosen)
-        for node, cls, _ in definitions:
-            if node not in chosen and words.search(texts[node]):
-                chosen.add(node)
-                name = getattr(node, "name", "")
-                names.add(cls.name if cls is not None and name == "__init__" else name)
-        names.discard("")
-        if number and len(chosen) == before:
-            break
-        if not names:
-            break
-        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
-    for node, cls, name in definitions:
-        if node in chosen:
-            yield Function(node, module, None, cls, name), cls
-
-
-def _definitions(module: Module) -> Iterator[tuple[Definition, Class | None, str]]:
-    """Functions and methods, those under `if` and `try` too; not those inside functions."""
-    rest: list[tuple[ast.stmt, Class | None]] = [(each, None) for each in module.tree.body]
-    while rest:
-        node, cls = rest.pop(0)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield node, cls, f"{cls.name}.{node.name}" if cls is not None else node.name
-        elif isinstance(node, ast.ClassDef):
-            name = f"{cls.name}.{node.name}" if cls is not None else node.name
-            inner = Class(node, module, None, name)
-            rest += [(each, inner) for each in node.body]
-        elif isinstance(node, (ast.If, ast.Try, ast.With)):
-            rest += [
-                (each, cls) for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)
-            ]
-            for handler in getattr(node, "handlers", ()):
-                rest += [(each, cls) for each in handler.body]
-
-
-def _text(module: Module, node: ast.AST) -> str:
-    first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
-    return "\n".join(module.lines[first - 1 : last])
 
 
 def distinct(findings: list[Finding]) -> list[Finding]:

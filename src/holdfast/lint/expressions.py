@@ -102,7 +102,7 @@ class Expressions(Base):
     def outside_attribute(self, owner: Thing, name: str, node: ast.AST, state: State) -> Refs:
         """An attribute that the checker has not seen being set: something that it does not know."""
         thing = self.thing(OUTSIDE, (owner, name), node)
-        state.heap.setdefault(thing, {})
+        state.own(thing)
         state.put(owner, name, frozenset({thing}))
         return frozenset({thing})
 

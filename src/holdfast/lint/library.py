@@ -147,7 +147,7 @@ class Library(Views):
         self, process: Thing, call: Call, parameters: dict[str, int], state: State, mark: int
     ) -> None:
         """A process, executor or pool gets what its constructor is given."""
-        state.heap.setdefault(process, {})
+        state.own(process)
         if process not in state.status:
             state.status[process] = frozenset({NEW})
         later = self.temporaries[-1][mark:]
@@ -174,17 +174,17 @@ class Library(Views):
             state.handed[process] = old + tuple(items)
         if not self.silent:
             self.state = state
-            for rule in self.rules:
+            for rule in self.listeners["on_process"]:
                 self.tell(rule.on_process(process, call, self))  # type: ignore[arg-type]
 
     def _kept_without(self, process: Thing, state: State) -> set[Thing]:
         """What is kept if what a process has so far does not count."""
-        fields = state.heap.pop(process, None)
+        fields = state.own(process)
+        state.heap[process] = {}
         try:
             return self.kept(state)
         finally:
-            if fields is not None:
-                state.heap[process] = fields
+            state.heap[process] = fields
 
     @staticmethod
     def _pieces(argument: Argument, state: State) -> Iterator[tuple[ast.expr, Refs]]:
@@ -219,7 +219,7 @@ class Library(Views):
                     process,
                     node,
                     "closure" if closure else via,
-                    thing not in kept,
+                    thing not in kept and thing not in state.layer.heap,
                     owner,
                     path,
                     self.spots(node),
@@ -245,7 +245,7 @@ class Library(Views):
             mine = each if mine is None and each.kind.role not in {"container", "partial"} else mine
             if each.kind.role not in {"container", "instance", "outside", "thread", "partial"}:
                 yield each, mine or each, path
-            for name, inner in state.heap.get(each, {}).items():
+            for name, inner in state.fields(each).items():
                 step = "" if mine is None else f".{name}" if name.isidentifier() else "[...]"
                 rest += [(one, mine, path + step) for one in inner]
             if each.base is not None:
@@ -279,7 +279,7 @@ class Library(Views):
     def method_of_process(self, process: Thing, call: Call, state: State) -> Refs:
         """Process: start, join, terminate, kill, close."""
         if call.name == "start":
-            self.keep(NOTHING.union(*state.heap.get(process, {}).values()))
+            self.keep(NOTHING.union(*state.fields(process).values()))
             state.start(process)
         elif call.name == "join":
             if without_limit(call):
@@ -458,7 +458,7 @@ class Library(Views):
         if receiver.kind.role in {"outside", "instance"} and call.node is not None:
             result = frozenset({self.thing(OUTSIDE, (receiver, call.name, "()"), call.node)})
             for each in result:
-                state.heap.setdefault(each, {})  # type: ignore[arg-type]
+                state.own(each)  # type: ignore[arg-type]
             return result
         return NOTHING
 
@@ -597,7 +597,7 @@ def _namespace(machine: Library, name: Named, call: Call, state: State) -> Refs:
     if name.name == "builtins.vars" and call.arguments:
         return call.arguments[0].refs
     thing = machine.thing(OUTSIDE, (name.name, machine.module), call.node)
-    state.heap.setdefault(thing, {})
+    state.own(thing)
     state.escaped.add(thing)
     return frozenset({thing})
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
-from holdfast.lint.base import BudgetError, Frame, all_arguments, local_names
-from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE, Named
+from holdfast.lint.base import BUDGET, BudgetError, Frame, all_arguments, local_names
+from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
 from holdfast.lint.conditions import Conditions, functions_called_last, is_main_block
 from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import ENDED, KILLED, NEW, State
-from holdfast.lint.things import NOTHING, Class, Function, Lazy, Refs, Thing
+from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
 from holdfast.lint.views import CLOSED, TRUE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 # How many ways through a function are followed side by side.
-MOST_WAYS = 6
+MOST_WAYS = 4
 
 
 @dataclass(slots=True)
@@ -55,29 +55,17 @@ class Machine(Conditions):
         super().__init__(*arguments)
         self.loops = 0
 
-    def words_of(self, state: State) -> set[str]:
-        """The names by which a module calls what it has imported from libraries or the project."""
-        found: set[str] = set()
-        for name, refs in state.frames.get(self.module_frame(self.home), {}).items():
-            for each in refs:
-                library = isinstance(each, Named) and (
-                    each.library or each.name in MAKERS or each.name.startswith("futures")
-                )
-                if library or isinstance(each, (Lazy, Module)):
-                    found.add(name)
-        return found
-
     # ---- entries --------------------------------------------------------------------------------
 
     def follow_module(self, module: Module) -> State:
         """Follow the statements of a module, its `if __name__ == "__main__"` too."""
-        state = State()
+        state = self.fresh()
         frame = Frame(self.module_frame(module), module, "", module.tree)
         state.frames[frame.number] = {}
         self._enter(frame)
         self.state = state
         if not self.silent:
-            for rule in self.rules:
+            for rule in self.listeners["on_module"]:
                 self.tell(rule.on_module(module, self))  # type: ignore[arg-type]
         self.last = functions_called_last(module.tree)
         try:
@@ -110,7 +98,7 @@ class Machine(Conditions):
             variables: dict[str, Refs] = {}
             for each in given:
                 thing = self.thing(OUTSIDE, ("parameter", each), each)
-                state.heap.setdefault(thing, {})
+                state.own(thing)
                 state.escaped.add(thing)
                 variables[each.arg] = frozenset({thing})
             if receiver is not None and given:
@@ -160,24 +148,26 @@ class Machine(Conditions):
         self.stack.pop()
         self.temporaries.pop()
 
-    def load(self, module: Module) -> State | None:
-        """The state at the end of a module that is imported; None while it is being imported."""
-        if module not in self._loaded:
-            self._loaded[module] = None
-            saved = self.stack, self.temporaries, self.held_by_with, self.spent, self.loops
-            self.stack, self.temporaries, self.held_by_with = [], [], []
-            self.silent += 1
-            try:
-                self._loaded[module] = self._import(module)
-            except (BudgetError, RecursionError):
-                self._loaded[module] = None
-            finally:
-                self.silent -= 1
-                self.stack, self.temporaries, self.held_by_with, self.spent, self.loops = saved
-        return self._loaded[module]
+    def load(self, module: Module) -> None:
+        """Import a module: what it makes is in the layer from now on."""
+        if module in self.memory.loaded:
+            return
+        self.memory.loaded.add(module)
+        saved = self.stack, self.temporaries, self.held_by_with, self.spent, self.loops
+        budget, self.budget = self.budget, BUDGET + 8 * len(module.lines)
+        self.stack, self.temporaries, self.held_by_with = [], [], []
+        self.silent += 1
+        try:
+            self._import(module)
+        except (BudgetError, RecursionError):
+            return
+        finally:
+            self.silent -= 1
+            self.budget = budget
+            self.stack, self.temporaries, self.held_by_with, self.spent, self.loops = saved
 
-    def _import(self, module: Module) -> State:
-        state = State()
+    def _import(self, module: Module) -> None:
+        state = self.fresh()
         frame = Frame(self.module_frame(module), module, "", module.tree)
         state.frames[frame.number] = {}
         self._enter(frame)
@@ -187,7 +177,12 @@ class Machine(Conditions):
         finally:
             self._exit()
         final = _merged(ends) if ends else state
-        return calm(final)
+        layer = self.memory.layer
+        layer.frames[frame.number] = names = final.frames.get(frame.number, {})
+        layer.heap.update(final.heap)
+        layer.rooted |= final.escaped
+        for refs in names.values():
+            layer.rooted.update(each for each in refs if isinstance(each, Thing))
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
         """Follow the body of a function; each way out with what it returns."""
@@ -211,7 +206,8 @@ class Machine(Conditions):
             before, flow.after = flow.after, []
             for state in before:
                 self.spent += 1
-                if self.spent > self.budget:
+                self.budget -= 1
+                if self.spent > BUDGET or self.budget < 0:
                     raise BudgetError
                 one = self.statement(statement, state)
                 flow.leave(one)
@@ -302,7 +298,7 @@ class Machine(Conditions):
         known = catalogue.named(source)
         variables = self.variables(state)
         if known.name == "mp":
-            for name in STAR_NAMES:
+            for name in catalogue.STAR_NAMES:
                 variables[name] = frozenset({catalogue.attribute(known, name)})
             return
         if known.name == "futures":
@@ -313,7 +309,7 @@ class Machine(Conditions):
         module = self.project.find(source, self.module) if source else None
         if module is not None:
             self.lookup_in(module, "", state)
-            for name, refs in state.frames.get(self.module_frame(module), {}).items():
+            for name, refs in state.layer.frames.get(self.module_frame(module), {}).items():
                 if not name.startswith("_"):
                     variables.setdefault(name, refs)
 
@@ -375,7 +371,7 @@ class Machine(Conditions):
         """Assign to a name, attribute, element or several of them."""
         if self.silent == 0 and not isinstance(target, (ast.Tuple, ast.List, ast.Starred)):
             self.state = state
-            for rule in self.rules:
+            for rule in self.listeners["on_store"]:
                 self.tell(rule.on_store(target, refs, self))  # type: ignore[arg-type]
         if isinstance(target, ast.Name):
             self._assign_name(target.id, refs, state)
@@ -398,7 +394,10 @@ class Machine(Conditions):
             if outer is not None and name in state.frames.get(outer, {}):
                 variables = state.frames[outer]
             else:
-                variables = state.frames.setdefault(self.module_frame(frame.module), {})
+                number = self.module_frame(frame.module)
+                self.replaced |= self.lookup_in(frame.module, name, state)
+                state.frames.setdefault(number, {})[name] = refs
+                return
         self.replaced |= variables.get(name, NOTHING)
         if refs:
             variables[name] = refs
@@ -758,13 +757,6 @@ def _as_load(target: ast.expr) -> ast.expr:
         return ast.Subscript(target.value, target.slice, ast.Load())
     return target
 
-
-STAR_NAMES = (
-    "Process", "Value", "Array", "RawValue", "RawArray", "Lock", "RLock", "Semaphore",
-    "BoundedSemaphore", "Condition", "Event", "Barrier", "Queue", "SimpleQueue", "JoinableQueue",
-    "Pool", "Manager", "Pipe", "get_context", "active_children", "set_start_method",
-    "current_process",
-)  # fmt: skip
 
 _STATEMENTS: dict[type[ast.AST], Any] = {
     ast.Expr: Machine._do_expression,

@@ -12,13 +12,34 @@ import io
 import tokenize
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import HoldfastError
 from holdfast.findings import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from holdfast.lint.relevance import Worth
+
+
+_Shared = TypeVar("_Shared")
+
+# Whoever holds none of these words has no process and no shared memory of its own.
+HINTS = (
+    b"multiprocess",
+    b"ProcessPoolExecutor",
+    b"shared_memory",
+    b"os.fork",
+    b"fork()",
+    b"billiard",
+    b"loky",
+)
+
+
+def hinted(data: bytes) -> bool:
+    """Whether a file may hold a hazard by itself."""
+    return any(hint in data for hint in HINTS)
 
 
 class UnreadableError(HoldfastError, ValueError):
@@ -56,6 +77,7 @@ class Module:
         text: The source.
         lines: Its lines, without line ends.
         tree: The syntax tree.
+        worth: What of it is worth following; None before anybody has asked.
     """
 
     def __init__(self, file: str, data: bytes | str, path: Path | None = None) -> None:
@@ -65,6 +87,7 @@ class Module:
         self.name = _dotted(self.path)
         self.text = data if isinstance(data, str) else _decoded(file, data)
         self.tree = _parsed(file, self.text)
+        self.worth: Worth | None = None
         self._lines: list[str] | None = None
         self._parents: dict[ast.AST, ast.AST] = {}
 
@@ -174,26 +197,56 @@ def read(file: str) -> bytes:
 class Project:
     """The modules that have been read, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, matter: Iterable[str] = ()) -> None:
+        # What is known to matter, whatever words are in it.
+        self._matters: dict[Path, bool] = {Path(file).absolute(): True for file in matter}
         self._by_path: dict[Path, Module | None] = {}
         self._found: dict[tuple[Path, str], Path | None] = {}
         self._uses: dict[Path, set[Path]] = {}
+        self._shared: dict[type[object], object] = {}
+
+    def shared(self, kind: type[_Shared]) -> _Shared:
+        """The one object of a class that all who work on the project share."""
+        found = self._shared.get(kind)
+        if not isinstance(found, kind):
+            found = self._shared[kind] = kind()
+        return found
 
     def add(self, module: Module) -> None:
         """A module that has been read already."""
         self._by_path[module.path] = module
 
     def find(self, name: str, of: Module) -> Module | None:
-        """The module that `import name` in a file means; None if it is not the project's."""
+        """The module that `import name` in a file means.
+
+        Returns:
+            None if it is not the project's, or has nothing to do with what is looked for.
+        """
         folder = of.path.parent
         key = (folder, name)
         if key not in self._found:
             self._found[key] = self._search(name, of)
         path = self._found[key]
-        if path is None:
+        if path is None or not self._may_matter(path):
             return None
         self._uses.setdefault(of.path, set()).add(path)
         return self._load(path)
+
+    def _may_matter(self, path: Path) -> bool:
+        """Whether a file has something to do with processes, or passes on what has."""
+        known = self._matters.get(path)
+        if known is None:
+            files = path.parent.glob("*.py") if path.name == "__init__.py" else (path,)
+            known = any(self._hinted(each) for each in files)
+            self._matters[path] = known
+        return known
+
+    @staticmethod
+    def _hinted(path: Path) -> bool:
+        try:
+            return hinted(path.read_bytes())
+        except OSError:
+            return False
 
     def used_by(self, module: Module) -> tuple[str, ...]:
         """The files that a module imports, and those that these import, as far as was looked."""

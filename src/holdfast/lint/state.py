@@ -32,6 +32,7 @@ ALIVE = frozenset({RUNNING, TOLD, KILLED, UNSURE})
 
 # Variables, attributes or elements.
 Names = dict[str, Refs]
+_NONE: Names = {}
 _Key = TypeVar("_Key", int, Thing)
 
 
@@ -71,10 +72,26 @@ class Handed:
 
 
 @dataclass(slots=True)
+class Layer:
+    """What the modules that have been imported have made: below every state, never changed by one.
+
+    Attributes:
+        frames: Number of a module's frame: its variables at the end of the module.
+        heap: Thing: its attributes then.
+        rooted: The things that a module's variables, or strangers, refer to.
+    """
+
+    frames: dict[int, Names] = field(default_factory=dict[int, Names])
+    heap: dict[Thing, Names] = field(default_factory=dict[Thing, Names])
+    rooted: set[Thing] = field(default_factory=set[Thing])
+
+
+@dataclass(slots=True)
 class State:
     """See the module.
 
     Attributes:
+        layer: What is there where this state has nothing of its own.
         frames: Number of a frame: its variables.
         heap: Thing: its attributes; "*" holds the elements of a container.
         escaped: Things that somebody unknown refers to.
@@ -85,6 +102,7 @@ class State:
         dead: The path ends here: what was called never returns.
     """
 
+    layer: Layer = field(default_factory=Layer)
     frames: dict[int, Names] = field(default_factory=dict[int, Names])
     heap: dict[Thing, Names] = field(default_factory=dict[Thing, Names])
     escaped: set[Thing] = field(default_factory=set[Thing])
@@ -99,6 +117,7 @@ class State:
     def copy(self) -> State:
         """An independent one."""
         return State(
+            self.layer,
             {key: dict(names) for key, names in self.frames.items()},
             {key: dict(names) for key, names in self.heap.items()},
             set(self.escaped),
@@ -121,8 +140,8 @@ class State:
         if self.dead:
             self.become(other.copy())
             return
-        _union(self.frames, other.frames)
-        _union(self.heap, other.heap)
+        _union(self.frames, other.frames, self.layer.frames)
+        _union(self.heap, other.heap, self.layer.heap)
         self.escaped |= other.escaped
         for process, words in other.status.items():
             self.status[process] = self.status.get(process, words) | words
@@ -161,7 +180,7 @@ class State:
             if isinstance(value, Thing):
                 if value not in seen:
                     seen.add(value)
-                    for refs in self.heap.get(value, {}).values():
+                    for refs in self.fields(value).values():
                         rest.extend(refs)
                     if value.base is not None and value.base.kind.role != "segment":
                         rest.append(value.base)  # a view of a SharedMemory does not keep it
@@ -179,6 +198,10 @@ class State:
     def kept(self, frames: Iterable[int], temporaries: Iterable[Value]) -> set[Thing]:
         """All things that are kept: see the module."""
         roots: list[Value] = [*temporaries, *self.escaped]
+        rooted = self.layer.rooted
+        roots += [each for each in self.heap if each in rooted]
+        below = self.layer.heap
+        roots += [e.thing for items in self.handed.values() for e in items if e.thing in below]
         for number in frames:
             for refs in self.frames.get(number, {}).values():
                 roots.extend(refs)
@@ -202,13 +225,25 @@ class State:
 
     # ---- attributes and elements ----------------------------------------------------------------
 
+    def fields(self, thing: Thing) -> Names:
+        """The attributes of a thing, to be read only."""
+        found = self.heap.get(thing)
+        return self.layer.heap.get(thing, _NONE) if found is None else found
+
+    def own(self, thing: Thing) -> Names:
+        """The attributes of a thing, to be changed; it is there from now on."""
+        found = self.heap.get(thing)
+        if found is None:
+            found = self.heap[thing] = dict(self.layer.heap.get(thing, _NONE))
+        return found
+
     def get(self, thing: Thing, name: str) -> Refs:
         """What an attribute may stand for."""
-        return self.heap.get(thing, {}).get(name, NOTHING)
+        return self.fields(thing).get(name, NOTHING)
 
     def put(self, thing: Thing, name: str, refs: Refs, *, add: bool = False) -> None:
         """Set an attribute; with `add`, it may also still be what it was."""
-        fields = self.heap.setdefault(thing, {})
+        fields = self.own(thing)
         new = fields.get(name, NOTHING) | refs if add else refs
         if new:
             fields[name] = new
@@ -217,9 +252,7 @@ class State:
 
     def elements(self, thing: Thing) -> Refs:
         """What a container may hold, under any key."""
-        fields = self.heap.get(thing)
-        if not fields:
-            return NOTHING
+        fields = self.fields(thing)
         return NOTHING.union(*(refs for key, refs in fields.items() if key[:1] in "*["))
 
     # ---- age ------------------------------------------------------------------------------------
@@ -228,8 +261,14 @@ class State:
         """The place of `young` makes another one: what it was until now is an older one."""
         old_fields = self.heap.pop(young, None)
         for variables in (*self.frames.values(), *self.heap.values()):
-            for name, refs in variables.items():
-                variables[name] = _replaced(refs, young, old)
+            names = [
+                name
+                for name, refs in variables.items()
+                for each in refs
+                if each is young or (each.__class__ is Bound and each.receiver is young)  # type: ignore[union-attr]
+            ]
+            for name in names:
+                variables[name] = _replaced(variables[name], young, old)
         if old_fields is not None:
             mine = self.heap.setdefault(old, {})
             for name, refs in old_fields.items():
@@ -274,7 +313,7 @@ class State:
         """A process starts: from now on it alone has what only its arguments referred to."""
         self.status[process] = frozenset({RUNNING})
         if process.library not in KEEPS_ARGUMENTS:
-            fields = self.heap.get(process, {})
+            fields = self.own(process)
             for name in ("_target", "_args", "_kwargs"):
                 fields.pop(name, None)
 
@@ -298,13 +337,16 @@ class State:
                 yield process
 
 
-def _union(mine: dict[_Key, Names], theirs: dict[_Key, Names]) -> None:
+def _union(mine: dict[_Key, Names], theirs: dict[_Key, Names], below: dict[_Key, Names]) -> None:
     for key, names in theirs.items():
         own = mine.get(key)
         if own is None:
-            mine[key] = dict(names)
-            continue
+            own = mine[key] = dict(below.get(key, {}))
         for name, refs in names.items():
+            own[name] = own[name] | refs if name in own else refs
+    for key in mine.keys() - theirs.keys():
+        own = mine[key]
+        for name, refs in below.get(key, {}).items():
             own[name] = own[name] | refs if name in own else refs
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Report
 from holdfast.lint import allow
 from holdfast.lint.cache import Cache
-from holdfast.lint.engine import HINTS, START_METHOD, check_module
-from holdfast.lint.modules import Module, Project, UnreadableError, read
+from holdfast.lint.engine import START_METHOD, check_module
+from holdfast.lint.modules import Module, Project, UnreadableError, hinted, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +34,11 @@ _WORTH_SHARING = 24
 _PER_MESSAGE = 8
 _DEFINED = re.compile(rb"^(?:class|def|async def)[ \t]+(\w+)", re.MULTILINE)
 _WORD = re.compile(rb"\w+")
+# What makes something in a file interesting to those who import it.
+_MAKES = re.compile(
+    rb"\b(?:multiprocessing|mp|Process|Value|Array|RawValue|RawArray|Barrier|SharedMemory"
+    rb"|ShareableList|get_context|ProcessPoolExecutor|SyncManager|BaseManager|Manager)\b"
+)
 # How many bytes of files that are not worth parsing are kept for the second look.
 _KEPT_BYTES = 256 << 20
 
@@ -172,7 +177,7 @@ def _worth_parsing(files: Iterable[str]) -> tuple[dict[str, bytes], list[str], i
         except UnreadableError as error:
             notes.append(str(error))
             continue
-        if HINTS.search(data):
+        if hinted(data):
             worth[file] = data
         elif b"import" in data:
             kept += len(data)
@@ -186,29 +191,39 @@ def _users(worth: dict[str, bytes], others: dict[str, bytes | None]) -> dict[str
     """Files that import a name of a file that is worth parsing, also through a third."""
     names: dict[bytes, set[bytes]] = defaultdict(set)
     for file, data in worth.items():
-        names[_stem(file)].update(_DEFINED.findall(data))
-    imports: dict[str, set[bytes]] = {}
+        names[_stem(file)] |= _offered(data)
+    imports: dict[str, list[tuple[bytes, set[bytes] | None]]] = {}
     texts: dict[str, bytes] = {}
     for file, known in others.items():
         data = read(file) if known is None else known
-        stems = _imported_stems(data)
-        if stems:
-            imports[file], texts[file] = stems, data
+        imports[file], texts[file] = list(_imported(data)), data
     found: dict[str, bytes] = {}
     for _ in range(3):
         new: dict[str, set[bytes]] = {}
-        for file, stems in imports.items():
-            if file in found:
-                continue
-            wanted = set[bytes]().union(*(names[stem] for stem in stems if stem in names))
-            used = wanted & set(_WORD.findall(texts[file])) if wanted else wanted
-            if used:
+        for file, pairs in imports.items():
+            used: set[bytes] = set()
+            for stem, some in pairs:
+                offered = names.get(stem)
+                if offered:
+                    used |= offered & (set(_WORD.findall(texts[file])) if some is None else some)
+            if used and file not in found:
                 new[file] = used
         for file, used in new.items():
             found[file] = texts[file]
-            names[_stem(file)].update(used)
+            names[_stem(file)] |= used
         if not new:
             break
+    return found
+
+
+def _offered(data: bytes) -> set[bytes]:
+    """The functions and classes of a file that have to do with processes or shared memory."""
+    found: set[bytes] = set()
+    matches = list(_DEFINED.finditer(data))
+    for number, match in enumerate(matches):
+        end = matches[number + 1].start() if number + 1 < len(matches) else len(data)
+        if _MAKES.search(data, match.start(), end):
+            found.add(match[1])
     return found
 
 
@@ -219,18 +234,26 @@ def _stem(file: str) -> bytes:
     return os.fsencode(name)
 
 
-def _imported_stems(data: bytes) -> set[bytes]:
-    """The last parts of the modules that a file imports, and of what it imports from them."""
-    found: set[bytes] = set()
+def _imported(data: bytes) -> Iterator[tuple[bytes, set[bytes] | None]]:
+    """The last part of each module that a file imports, and which names; None for any."""
     at = data.find(b"import ")
     while at >= 0:
         start = data.rfind(b"\n", 0, at) + 1
         end = data.find(b"\n", at)
-        line = data[start : end if end >= 0 else len(data)]
-        if line.lstrip().startswith((b"import", b"from")):
-            found.update(_WORD.findall(line))
+        line = data[start : end if end >= 0 else len(data)].strip()
         at = data.find(b"import ", at + 7)
-    return found - {b"import", b"from", b"as"}
+        if line.startswith(b"from"):
+            source, _, imported = line[4:].partition(b" import ")
+            some = set(_WORD.findall(imported))
+            whole = b"(" in imported or b"*" in imported or imported.endswith(b"\\")
+            yield source.strip().rpartition(b".")[2], None if whole else some
+            for name in some:  # a module of a package
+                yield name, None
+        elif line.startswith(b"import"):
+            for part in line[6:].split(b","):
+                words = part.split()
+                if words:
+                    yield words[0].rpartition(b".")[2], None
 
 
 def _with_project_method(options: Options, worth: dict[str, bytes]) -> Options:
@@ -252,14 +275,16 @@ def _shared_out(
 ) -> Iterator[Checked]:
     jobs = jobs or _cores()
     if jobs == 1 or len(files) < _WORTH_SHARING:
-        project = Project()
+        project = Project(data)
         for file in files:
             yield check_file(file, data[file], options, project)
         return
-    yield from _in_processes(files, options, jobs)
+    yield from _in_processes(files, list(data), options, jobs)
 
 
-def _in_processes(files: list[str], options: Options, jobs: int) -> Iterator[Checked]:
+def _in_processes(
+    files: list[str], matter: list[str], options: Options, jobs: int
+) -> Iterator[Checked]:
     # Only here: the checker itself must work where these cannot be had.
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -268,18 +293,21 @@ def _in_processes(files: list[str], options: Options, jobs: int) -> Iterator[Che
     context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
     # Neighbours import the same modules, so they go to the same process.
     parts = [files[at : at + _PER_MESSAGE] for at in range(0, len(files), _PER_MESSAGE)]
-    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as executor:
+    with ProcessPoolExecutor(min(jobs, len(parts)), context, _set_up, (matter,)) as executor:
         for part in executor.map(_check_part, parts, [options] * len(parts)):
             yield from part
 
 
-_project: Project | None = None
+# Of a process that does a part of the work.
+_project = Project()
+
+
+def _set_up(matter: list[str]) -> None:
+    global _project
+    _project = Project(matter)
 
 
 def _check_part(files: list[str], options: Options) -> list[Checked]:
-    global _project
-    if _project is None:
-        _project = Project()
     found: list[Checked] = []
     for file in files:
         try:

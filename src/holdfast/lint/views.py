@@ -55,7 +55,7 @@ class Views(Expressions):
                     self.views = True
                     if not self.silent:
                         self.state = state
-                        for rule in self.rules:
+                        for rule in self.listeners["on_view"]:
                             self.tell(rule.on_view(each, self))  # type: ignore[arg-type]
         return found
 
@@ -134,7 +134,7 @@ class Views(Expressions):
                 continue
             state.put(view, "-dangling", TRUE)
             self.state = state
-            for rule in self.rules:
+            for rule in self.listeners["on_dangling"]:
                 self.tell(rule.on_dangling(view, where, moment, self))  # type: ignore[arg-type]
 
     def held(self) -> set[Thing]:
@@ -142,7 +142,7 @@ class Views(Expressions):
         return self.state.reach(self._holders(self.state))
 
     def _holders(self, state: State) -> list[Value]:
-        numbers = {*(frame.number for frame in self.stack), *self._module_frames.values()}
+        numbers = self.roots(state)
         roots: list[Value] = [each for each in state.escaped if each.kind.role not in _PASSING]
         for number in numbers:
             for refs in state.frames.get(number, {}).values():
@@ -156,7 +156,7 @@ class Views(Expressions):
                 continue
             if state.get(each.base, CLOSED) == TRUE and not self.silent:
                 self.state = state
-                for rule in self.rules:
+                for rule in self.listeners["on_use"]:
                     self.tell(rule.on_use(each, node, self))  # type: ignore[arg-type]
         return refs
 

@@ -99,7 +99,7 @@ class ForkWithThreads(Rule):
 
 def _functions(thread: Thing, scene: Scene) -> set[Value]:
     """What a thread runs, as far as that is the project's own."""
-    found = {each for refs in scene.state.heap.get(thread, {}).values() for each in refs}
+    found = {each for refs in scene.state.fields(thread).values() for each in refs}
     if thread.cls is not None:
         run = scene.method_of(thread.cls, "run", scene.state)
         found |= {run} if run is not None else set()

@@ -1,0 +1,219 @@
+"""Which functions and classes are worth following.
+
+What it keeps true: a function that mentions something of a library by whatever name, or another
+function that does, in its own module or in one of the project that it imports from, is worth
+following. This is found out from the text, before anything is followed; a function that is not
+worth it is followed only for what it is given.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.lint import catalogue
+from holdfast.lint.catalogue import STAR_NAMES
+from holdfast.lint.modules import HINTS, absolute_name
+from holdfast.lint.things import Class, Function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.lint.modules import Module, Project
+    from holdfast.lint.things import Definition
+
+_HINTS_TEXT = tuple(each.decode() for each in HINTS)
+
+# What makes a function worth following, whatever is imported under whatever name: something that
+# only libraries of processes have, or that they have and the call is not of another library.
+_WORDS = (
+    r"\.(?:Process|Value|Array|RawValue|RawArray|Barrier|SharedMemory|ShareableList|Pool|Manager"
+    r"|JoinableQueue|SimpleQueue|get_context|Listener|fork|pack_into|buf)\b"
+    r"|(?<!threading)(?<!asyncio)(?<!queue)\.(?:Lock|RLock|Event|Queue|Condition|Semaphore|Pipe"
+    r"|BoundedSemaphore)\("
+    r"|\b(?:\w*shm\w*|multiprocess\w*|ProcessPoolExecutor|SharedMemory|pack_into|fork)\b"
+)
+_IMPORT_INSIDE = re.compile(
+    r"^[ \t]+((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^(\\\n]+)$", re.MULTILINE
+)
+
+# Names of other libraries that matter by themselves.
+_ALONE = {"futures.ProcessPoolExecutor", "os.fork", "struct.pack_into"}
+
+# How far names are looked for through modules that import from modules that import.
+_FARTHEST = 4
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What of a module is worth following.
+
+    Attributes:
+        nodes: The definitions of functions, methods and classes.
+        names: What functions and classes are called, to those who import them.
+        functions: The functions and methods, with the class of a method.
+    """
+
+    nodes: frozenset[ast.AST]
+    names: frozenset[str]
+    functions: tuple[tuple[Function, Class | None], ...]
+
+
+_NOTHING = Worth(frozenset(), frozenset(), ())
+
+
+def of(module: Module, project: Project, depth: int = 0) -> Worth:
+    """What of a module is worth following; asked again it is the same."""
+    if module.worth is None:
+        module.worth = _NOTHING  # for those who ask in a circle
+        module.worth = _found(module, project, depth)
+    return module.worth
+
+
+def offers(module: Module, name: str, project: Project) -> bool:
+    """Whether what a module has under a name may matter to those who import it."""
+    return name in of(module, project).names or any(hint in module.text for hint in _HINTS_TEXT)
+
+
+def _found(module: Module, project: Project, depth: int) -> Worth:
+    has_hint = any(hint in module.text for hint in _HINTS_TEXT)
+    if depth > _FARTHEST:
+        return _NOTHING
+    imported = _imported(module, project, depth)
+    if not has_hint and not imported:
+        return _NOTHING
+    more = "|".join(map(re.escape, sorted(imported)))
+    words = re.compile(rf"{_WORDS}|\b(?:{more})\b" if more else _WORDS)
+    definitions = list(_definitions(module))
+    texts = {node: _text(module, node) for node, _, _ in definitions}
+    chosen: set[ast.AST] = {
+        each
+        for each in module.tree.body
+        if isinstance(each, ast.ClassDef) and words.search(_head(module, each))
+    }
+    names = {each.name for each in chosen if isinstance(each, ast.ClassDef)}
+    methods: set[str] = set()
+    for number in range(5):
+        before = len(chosen)
+        for node, cls, _ in definitions:
+            if node not in chosen and words.search(texts[node]):
+                chosen.add(node)
+                name = getattr(node, "name", "")
+                names.add(name if cls is None else cls.name if name == "__init__" else "")
+                methods.add(name if cls is not None and not name.startswith("__") else "")
+        names.discard("")
+        methods.discard("")
+        if number and len(chosen) == before:
+            break
+        parts = [rf"\b(?:{_either(names)})\b"] if names else []
+        parts += [rf"\.(?:{_either(methods)})\("] if methods else []
+        if not parts:
+            break
+        words = re.compile("|".join(parts))
+    functions = tuple(
+        (Function(node, module, None, cls, name), cls)
+        for node, cls, name in definitions
+        if node in chosen
+    )
+    return Worth(frozenset(chosen), frozenset(names | imported), functions)
+
+
+def _imported(module: Module, project: Project, depth: int) -> set[str]:
+    """The names that a module has of libraries, and of what is worth following elsewhere."""
+    found: set[str] = set()
+    for node in _imports(module):
+        for alias in node.names:
+            if isinstance(node, ast.Import):
+                name = alias.asname or alias.name.partition(".")[0]
+                known = catalogue.named(alias.name)
+                other = project.find(alias.name, module)
+                if known.library:
+                    found.add(name)
+                elif other is not None and other is not module:
+                    found |= of(other, project, depth + 1).names
+                continue
+            found |= _imported_from(node, alias, module, project, depth)
+    return found
+
+
+def _imported_from(
+    node: ast.ImportFrom, alias: ast.alias, module: Module, project: Project, depth: int
+) -> set[str]:
+    source = absolute_name(node, module)
+    if not node.level:
+        known = catalogue.named(f"{source}.{alias.name}")
+        if alias.name == "*" and known.library:
+            return set(STAR_NAMES)
+        if known.library or known.name in _ALONE:
+            return {alias.asname or alias.name}
+    inner = project.find(f"{source}.{alias.name}" if source else alias.name, module)
+    if inner is not None and inner is not module:
+        return set(of(inner, project, depth + 1).names)
+    other = project.find(source, module) if source else None
+    if other is None or other is module:
+        return set()
+    names = of(other, project, depth + 1).names
+    if alias.name == "*":
+        return set(names)
+    return {alias.asname or alias.name} if alias.name in names else set()
+
+
+def _imports(module: Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    rest: list[ast.stmt] = list(module.tree.body)
+    while rest:
+        node = rest.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif isinstance(node, (ast.If, ast.Try)):
+            rest += [e for e in ast.iter_child_nodes(node) if isinstance(e, ast.stmt)]
+            for handler in getattr(node, "handlers", ()):
+                rest += handler.body
+    for match in _IMPORT_INSIDE.finditer(module.text):
+        try:
+            inner = ast.parse(match[1].strip()).body
+        except (SyntaxError, ValueError):
+            continue  # a line of a text that looks like one
+        for node in inner:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield node
+
+
+def _definitions(module: Module) -> Iterator[tuple[Definition, Class | None, str]]:
+    """Functions and methods, those under `if` and `try` too; not those inside functions."""
+    rest: list[tuple[ast.stmt, Class | None]] = [(each, None) for each in module.tree.body]
+    rest.reverse()
+    while rest:
+        node, cls = rest.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node, cls, f"{cls.name}.{node.name}" if cls is not None else node.name
+        elif isinstance(node, ast.ClassDef):
+            name = f"{cls.name}.{node.name}" if cls is not None else node.name
+            inner = Class(node, module, None, name)
+            rest += [(each, inner) for each in reversed(node.body)]
+        elif isinstance(node, (ast.If, ast.Try, ast.With)):
+            rest += [
+                (each, cls) for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)
+            ]
+            for handler in getattr(node, "handlers", ()):
+                rest += [(each, cls) for each in handler.body]
+
+
+def _either(names: set[str]) -> str:
+    return "|".join(map(re.escape, sorted(names)))
+
+
+def _head(module: Module, node: ast.ClassDef) -> str:
+    """A class without its methods: its bases, and what its body assigns."""
+    parts = [module.lines[node.lineno - 1]]
+    parts += [module.segment(base, 200) for base in node.bases]
+    for each in node.body:
+        if isinstance(each, (ast.Assign, ast.AnnAssign)):
+            parts.append(_text(module, each))
+    return "\n".join(parts)
+
+
+def _text(module: Module, node: ast.AST) -> str:
+    first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
+    return "\n".join(module.lines[first - 1 : last])
