@@ -113,7 +113,17 @@ def _is_idle(own: Sequence[Place]) -> bool:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         name = call.func.id if isinstance(call.func, ast.Name) else name
     waits = name in _IDLE_CALLS or isinstance(statement, (ast.With, ast.For, ast.While))
-    return waits and any(_is_endless_around(each) for each in own)
+    return waits and not _is_in_a_round(place) and any(_is_endless_around(each) for each in own)
+
+
+def _is_in_a_round(place: Place) -> bool:
+    """Whether the innermost loop around a place is one that comes to an end."""
+    for node in naming.around(place):
+        if isinstance(node, (ast.For, ast.AsyncFor)):
+            return True
+        if isinstance(node, (ast.While, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return False
+    return False
 
 
 def _is_endless_around(place: Place) -> bool:
