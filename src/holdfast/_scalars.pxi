@@ -90,7 +90,7 @@ cdef int code_in_pickle(object code) except -1:
 cdef str describe(uint8_t code):
     """A typecode in words, with its range: what errors say."""
     cdef unsigned scalar = SCALAR_OF[code]
-    cdef object values = 1 << <object> (8 * HF_SCALAR_BYTES(scalar))  # of Python's ints: C's overflow
+    cdef object values = 1 << <object> (8 * HF_SCALAR_BYTES(scalar))  # Python ints: no overflow
     cdef int i = 0
     while <uint8_t> TYPECODES[i] != code:
         i += 1
