@@ -1,0 +1,167 @@
+"""Rows of the catalogue that have no program under tests/hazards: copies, addresses, contexts."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from tests.sanitizer.programs import watched
+
+ALL = ("fork", "spawn", "forkserver")
+FRESH = ("spawn", "forkserver")
+
+AGAIN = """
+    import multiprocessing as mp, sys
+    mp.set_start_method(sys.argv[1], force=True)
+    COUNTER = mp.Value("i", 0)
+    NUMBERS = mp.Array("i", 3)
+
+    def child(counter=None, numbers=None):
+        (counter or COUNTER).value += 1
+        if {array}:
+            (numbers or NUMBERS)[1] = 5
+
+    if __name__ == "__main__":
+        process = mp.Process(target=child, args={arguments})
+        process.start(); process.join()
+        print(COUNTER.value, NUMBERS[1])
+"""
+
+
+@pytest.mark.parametrize("method", FRESH)
+def test_object_of_a_module_is_another_one_in_the_child(tmp_path, method):
+    seen = watched(tmp_path, AGAIN.format(arguments="()", array=False), method)
+    finding = seen.only("HF111")
+    assert finding.subject.names == ("COUNTER",)
+    assert "args=(COUNTER,)" in finding.fix
+    assert seen.lines == ["0 0"]
+    assert {step.role for step in finding.steps} == {"created", "used"}
+
+
+@pytest.mark.parametrize("method", FRESH)
+def test_two_of_them_are_two_findings(tmp_path, method):
+    seen = watched(tmp_path, AGAIN.format(arguments="()", array=True), method)
+    assert [finding.code for finding in seen.findings] == ["HF111"] * 2
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_object_that_is_passed_is_the_same_one(tmp_path, method):
+    text = AGAIN.format(arguments="(COUNTER, NUMBERS)", array=True)
+    seen = watched(tmp_path, text, method, status=0)
+    assert seen.findings == ()
+    assert seen.lines == ["1 5"]
+
+
+def test_forked_child_has_the_same_one(tmp_path):
+    seen = watched(tmp_path, AGAIN.format(arguments="()", array=True), "fork", status=0)
+    assert seen.lines == ["1 5"]
+
+
+ARRAYS = """
+    import multiprocessing as mp, numpy as np, sys
+
+    def child(array, turn):
+        turn.send(float(array[0]))
+
+    if __name__ == "__main__":
+        mp.set_start_method(sys.argv[1])
+        ours, theirs = mp.Pipe()
+        raw = mp.RawArray("d", 4)
+        whole = np.frombuffer(raw)
+        process = mp.Process(target=child, args=({what}, theirs))
+        process.start()
+        print(ours.recv())
+        process.join()
+"""
+
+
+@pytest.mark.parametrize("what", ["whole", "whole[1:]", "whole.reshape(2, 2)[0]"])
+@pytest.mark.parametrize("method", FRESH)
+def test_array_that_travels_as_a_copy_is_told_of(tmp_path, method, what):
+    finding = watched(tmp_path, ARRAYS.format(what=what), method).only("HF110")
+    assert "raw" in finding.message
+    assert finding.subject.kind == "ndarray"
+
+
+@pytest.mark.parametrize(
+    ("method", "what"),
+    [("fork", "whole"), *((method, what) for method in FRESH for what in (
+        "raw", "whole.copy()", "whole + 1", "np.zeros(4)"))],
+)  # fmt: skip
+def test_what_is_no_copy_of_shared_memory_is_not(tmp_path, method, what):
+    assert watched(tmp_path, ARRAYS.format(what=what), method, status=0).findings == ()
+
+
+MIXED = """
+    import multiprocessing as mp, sys
+
+    def child(lock):
+        with lock:
+            print("child", flush=True)
+
+    if __name__ == "__main__":
+        context = mp.get_context(sys.argv[1])
+        lock = mp.get_context(sys.argv[2]).{make}
+        process = context.Process(target=child, args=(lock,))
+        try:
+            process.start()
+            process.join()
+        except RuntimeError as error:
+            print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("make", ["Lock()", "RLock()", "Value('i', 0)", "Semaphore(2)"])
+@pytest.mark.parametrize("method", FRESH)
+def test_lock_of_another_start_method_is_told_of(tmp_path, method, make):
+    seen = watched(tmp_path, MIXED.format(make=make), method, "fork")
+    finding = seen.only("HF203")
+    assert seen.lines == ["RuntimeError"]
+    assert finding.subject.names == ("lock",)
+    assert finding.subject.kind == make.partition("(")[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "other"),
+    [("fork", "fork"), ("fork", "spawn"), ("spawn", "spawn"), ("spawn", "forkserver")],
+)
+def test_contexts_that_go_together_are_not(tmp_path, method, other):
+    seen = watched(tmp_path, MIXED.format(make="Lock()"), method, other, status=0)
+    assert seen.findings == ()
+    assert seen.lines == ["child"]
+
+
+ADDRESSES = {
+    "a number by addressof": """
+        view = (ctypes.c_int * 4).from_address(ctypes.addressof(raw))
+        view[0] = 1
+    """,
+    "imported by name": """
+        from ctypes import addressof
+        view = ctypes.c_int.from_address(addressof(raw) + 4)
+    """,
+    "a bare view": """
+        view = raw._wrapper.create_memoryview()
+    """,
+    "a bare view, cast": """
+        view = raw._wrapper.create_memoryview().cast("i")
+    """,
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES)
+@pytest.mark.parametrize("right", [False, True], ids=["", "right"])
+def test_address_that_outlives_the_object_is_told_of(tmp_path, text, right):
+    program = (
+        "import ctypes, multiprocessing as mp\nraw = mp.RawArray('i', 4)\n"
+        + textwrap.dedent(text)
+        + ("del view\n" if right else "")
+        + "del raw\nother = mp.RawArray('i', 4)\nprint('end')\n"
+    )
+    seen = watched(tmp_path, program)
+    assert seen.lines == ["end"]
+    if right:
+        assert seen.findings == ()
+    else:
+        assert seen.only("HF109").subject.names == ("raw",)
