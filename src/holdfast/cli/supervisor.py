@@ -57,6 +57,7 @@ class Watch:
     found: bool = False
     unused: bool = False
     _status: int | None = None
+    _told: bool = False
     _early: list[Finding] = field(default_factory=list[Finding])
     _late: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
 
@@ -79,6 +80,9 @@ class Watch:
                 self._next_look = time.monotonic() + hang.INTERVAL
                 if self.looks.look():
                     self._hung()
+                elif not self._told and self.looks.hopeless():
+                    self._told = True
+                    self._tell_waits("this program waits for what cannot come")
             if self.halt and self._status is None and self._found():
                 self._end_program()
         self.ended_ns = time.monotonic_ns()
@@ -103,6 +107,8 @@ class Watch:
         found = [
             each for each in found if (each.code, each.place.file, each.place.line) not in known
         ]
+        for name, why in self.story.failures.items():
+            notes.append(f"the detector {name} has failed, what it would find is missing: {why}")
         findings, suppressed, unused = suppressions.apply((*self._early, *found), self.suppressions)
         self.found, self.unused = bool(findings), bool(unused)
         return Report(

@@ -34,6 +34,7 @@ _PATIENCE = 0.5
 # Which share of the time the processes may have used and still count as waiting.
 _IDLE_SHARE = 0.02
 _MOST_QUESTIONS = 3
+_HOPELESS_NS = 2_000_000_000
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -260,6 +261,25 @@ class Looks:
         if suspects:
             asked.ask(suspects)
         return self._idle()
+
+    def hopeless(self) -> bool:
+        """Whether a process waits, without a limit, for what only a dead one could give."""
+        dead = {hold.uid: death for hold, death in looking.dead_holders(self.story)}
+        locks: dict[int, Lock] | None = None
+        for each in looking.blocked(self.story):
+            wait = each.wait
+            if wait.what != "lock" or wait.timeout is not None:
+                continue
+            if looking.is_dead(self.story, each.number):
+                continue
+            if wait.target in dead and each.until_ns - dead[wait.target] >= _HOPELESS_NS:
+                return True
+            locks = looking.locks(self.story) if locks is None else locks
+            lock = locks.get(wait.target)
+            for_sleeper = lock is not None and lock.part == "_woken_count"
+            if for_sleeper and each.until_ns - wait.since_ns >= _HOPELESS_NS:
+                return True  # a sleeper that lives wakes up at once
+        return False
 
     def ask_all(self) -> None:
         """Ask all living processes where they are, and read what they say."""

@@ -8,6 +8,8 @@ only not over yet. It looks at the story and at source, and at nothing else.
 from __future__ import annotations
 
 import dataclasses
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.sanitizer.detect import (
@@ -60,9 +62,21 @@ def findings_of(story: Story) -> list[Finding]:
 
 
 def each_of(story: Story) -> Iterator[Finding]:
-    """What all detectors find, one by one: the same fault as often as it was made."""
+    """What all detectors find, one by one: the same fault as often as it was made.
+
+    One that fails is told of in `story.failures`; the others go on.
+    """
     for detector in DETECTORS:
+        yield from _found_by(detector, story)
+
+
+def _found_by(detector: Detector, story: Story) -> Iterator[Finding]:
+    try:
         yield from detector(story)
+    except Exception as error:  # noqa: BLE001 - what the others have found must not be lost
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        name = detector.__module__.rpartition(".")[2]
+        story.failures[name] = f"{error!r} at {Path(where.filename).name}:{where.lineno}"
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:

@@ -110,8 +110,12 @@ def blocked(story: Story) -> list[Blocked]:
         until = death_ns(story, member) or now_ns(story)
         event = Event("state", wait.since_ns, wait.number, {"stack": wait.stack})
         found.append(Blocked(wait, until, event))
+    asked: set[tuple[int, int]] = set()
     for event in story.of("asked.stacks"):
         for uid in event["waits"] or ():
+            if (event.number, uid) in asked:
+                continue
+            asked.add((event.number, uid))
             # A locked read or write: it was seen waiting then, and nothing is known of before.
             member = story.member(event.number)
             until = death_ns(story, member) or now_ns(story)

@@ -113,8 +113,9 @@ def _owner_finding(
     else:
         message = f"{who} {how} holding {thing}{at}: nobody can take it any more"
         name = what if subject.names else "it"
+        ours = f"holdfast.{subject.kind}" if subject.kind in {"Value", "Array"} else "holdfast.Lock"
         fix = (
-            f"let {who} end by itself instead of killing it; or take holdfast.Lock() for {name}, "
+            f"let {who} end by itself instead of killing it; or take {ours}() for {name}, "
             "whose next owner learns that the last one died"
         )
     return Finding(
