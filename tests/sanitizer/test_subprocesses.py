@@ -70,9 +70,11 @@ def test_interpreters_that_look_nowhere_and_other_programs_are_left_alone(tmp_pa
         print(output(sys.executable, "-E", "-c", WATCHED))
         print(output(sys.executable, "-S", "-c", WATCHED))
         print("HOLDFAST_SUBPROCESS" in output("env"))
+        print(output(sys.executable, "-c", "import os; print(os.getenv('FRUIT'))",
+                     preexec_fn=lambda: os.putenv("FRUIT", "apple")))
         """,
     )
-    assert seen.lines == ["False"] * 4, seen
+    assert seen.lines == [*["False"] * 4, "apple"], seen
 
 
 def test_subprocesses_are_processes_of_the_report(tmp_path):

@@ -163,7 +163,7 @@ def _of_manager(
         message = f"{manager} is dropped, and its server ends, while {who} uses {name}"
         keep = f"keep {manager}" if names else "give the manager a name, and keep it"
         process = telling.process_name(story, failed.number)
-        until = f"until {process}.join()" if process else f"until {who} has ended"
+        until = f"until after {process}.join()" if process else f"until {who} has ended"
         fix = f"{keep} {until}: a proxy in another process does not keep it alive"
         place = telling.dropped(story, ended, [story.stack(started)]).place
     return Finding(
@@ -247,7 +247,7 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
         fix = f"let {by} wait until {who} has received {name}, or keep a proxy of it elsewhere"
     elif any(step.role == "handed" and step.text.startswith("handed") for step in steps):
         process = telling.process_name(story, failed.number)
-        until = f"{process}.join()" if process else f"{who} has been joined"
+        until = f"after {process}.join()" if process else f"{who} has been joined"
         fix = f"keep {name} in {by} until {until}"
     else:
         fix = (

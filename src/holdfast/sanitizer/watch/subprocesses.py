@@ -43,15 +43,17 @@ def make_watched(module: ModuleType) -> list[Undo]:
     popen = module.Popen
     execute, ended = popen._execute_child, popen._handle_exitstatus
     parameters = list(inspect.signature(execute).parameters)
-    if {"args", "executable", "env", "shell"} - set(parameters):
+    needed = ("args", "executable", "env", "shell", "preexec_fn")
+    if set(needed) - set(parameters):
         return []
-    args_at, executable_at, env_at, shell_at = (
-        parameters.index(name) - 1 for name in ("args", "executable", "env", "shell")
+    args_at, executable_at, env_at, shell_at, preexec_at = (
+        parameters.index(name) - 1 for name in needed
     )
 
     @functools.wraps(execute)
     def _execute_child(self: Any, *given: Any) -> Any:
-        if recorder.active() and not given[shell_at]:
+        # What runs in the child before exec may change the environment that it would inherit.
+        if recorder.active() and not given[shell_at] and given[preexec_at] is None:
             name = _program_of(given[args_at], given[executable_at])
             environment = _led(given[env_at], name) if name else None
             if environment is not None:
