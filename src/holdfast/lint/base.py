@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # Statements that one entry may cost: more than any function that people write needs.
 BUDGET = 3_000
 
+# How many things of one place are told apart; loops are gone through twice.
+MOST_OF_ONE = 4
+
 
 class BudgetError(Exception):
     """Following a function further costs more than it can tell."""
@@ -254,19 +257,18 @@ class Base:
         return found
 
     def make(self, kind: Kind, node: ast.AST, state: State, tag: str = "") -> Thing:
-        """A new thing: what this place made before is an older one now."""
+        """A new thing. Of many that one place makes, the last but one stands for those between."""
         key = (node, self.calls, tag, kind.role)
-        young = self.thing(kind, key, node)
-        if young.older is None:
-            young.older = Thing(kind, node, young.module, young.function)
-        if young in state.heap:
-            for name in ("library", "method", "cls", "text", "lockless", "grip"):
-                setattr(young.older, name, getattr(young, name))
-            base = young.base
-            young.older.base = base.older if base is not None and base.older else base
-            state.age(young, young.older)
+        made = state.made.get(key, 0)
+        number = min(made, MOST_OF_ONE - 1)
+        young = self.thing(kind, (*key, number), node)
+        young.generation = number
+        if made >= MOST_OF_ONE:
+            old = self.thing(kind, (*key, number - 1), node)
+            state.age(young, old)
             for level in self.temporaries:
-                level[:] = [refs | {young.older} if young in refs else refs for refs in level]
+                level[:] = [refs | {old} if young in refs else refs for refs in level]
+        state.made[key] = made + 1
         young.kind = kind
         state.heap[young] = {}
         self.keep(frozenset({young}))

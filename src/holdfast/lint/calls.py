@@ -16,7 +16,7 @@ from holdfast.lint.base import Frame, all_arguments
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
 from holdfast.lint.library import PARTIAL, Library
-from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING, free_names
+from holdfast.lint.state import ALIVE, ENDED, NEW, PLAIN, RUNNING, free_names
 from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 # How many calls deep functions are followed.
 DEEPEST = 7
 
-# Things that no library has made.
-_PLAIN = {"container", "instance", "outside", "partial"}
 _CACHES = {"functools.lru_cache", "functools.cache", "functools.cached_property"}
 _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 
@@ -340,7 +338,7 @@ class Calls(Library):
         for variables in (state.frames.get(number, {}), state.layer.frames.get(number, {})):
             for name in free_names(function.node):
                 values.extend(variables.get(name, NOTHING))
-        return any(each.kind.role not in _PLAIN for each in state.reach(values))
+        return any(each.kind.role not in PLAIN for each in state.reach(values))
 
     def _through(self, frame: Frame, variables: dict[str, Refs], state: State) -> Refs:
         assert frame.function is not None
@@ -367,7 +365,7 @@ class Calls(Library):
             state.dead = True
             return NOTHING
         state.become(ends)
-        return self.renewed(frozenset(result), state)
+        return frozenset(result)
 
     def leave(self, frame: Frame, state: State, refs: Refs) -> None:
         """A function returns: its variables go, unless something closes over them."""

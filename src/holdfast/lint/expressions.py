@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from holdfast.lint.state import State
     from holdfast.lint.things import Value
 
+_LONGEST_WORD = 24
+
+# How many elements a loop goes through one by one.
+MOST_ROUNDS = 8
+
 # Whose unknown attributes are things of the outside: they may hold what is put into them.
 _OPEN = {"outside", "instance"}
 # Parts of an array that are not in its memory.
@@ -52,7 +57,10 @@ class Expressions(Base):
     def _visit_constant(self, node: ast.Constant, state: State) -> Refs:
         del state
         value = node.value
-        if value is None or isinstance(value, (bool, str)):
+        if value is None or isinstance(value, bool):
+            return frozenset({Const(value)})
+        # Names of things, start methods, formats: not texts.
+        if isinstance(value, str) and len(value) <= _LONGEST_WORD:
             return frozenset({Const(value)})
         return NOTHING
 
@@ -208,21 +216,21 @@ class Expressions(Base):
         for name in names:
             after.pop(name, None)
         after.update(before)
-        # A name may have been made older while its comprehension went round.
-        live = self.renewed(frozenset(results), state)
-        return self.container(node, live, state)
+        return self.container(node, frozenset(results), state)
 
     def rounds(self, iterable: Refs, state: State) -> list[Refs]:
         """What a loop's variable stands for, round by round: each element once, or two rounds."""
         elements = self.elements_of(iterable, state)
         things = sorted(
             (each for each in elements if isinstance(each, Thing)),
-            key=lambda each: (getattr(each.node, "lineno", 0), each.older is None),
+            key=lambda each: (getattr(each.node, "lineno", 0), each.generation),
         )
         if not things:
             return [elements, elements]
         rest = frozenset(elements - set(things))
-        rounds = [frozenset({each}) | rest for each in things]
+        rounds = [frozenset({each}) | rest for each in things[:MOST_ROUNDS]]
+        if len(things) > MOST_ROUNDS:
+            rounds.append(frozenset(things[MOST_ROUNDS:]) | rest)
         if all(each.kind.role == "outside" for each in things):
             return [*rounds, *rounds]
         return rounds
@@ -299,15 +307,6 @@ class Expressions(Base):
                 else:
                     found |= state.elements(each)
         return frozenset(found)
-
-    def renewed(self, refs: Refs, state: State) -> Refs:
-        """Values that were taken down while the state went on: older ones may have joined them."""
-        more = {
-            each.older
-            for each in refs
-            if isinstance(each, Thing) and each.older is not None and each.older in state.heap
-        }
-        return refs | more
 
     def function_value(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Function:
         """A function that is defined where the machine is."""

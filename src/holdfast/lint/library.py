@@ -39,6 +39,8 @@ _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "_
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
 _EXECUTOR = {"initializer": 2, "initargs": 3}
 _POOL = {"initializer": 1, "initargs": 2}
+# How many rows of a zip, of an enumeration or of the items of a dictionary are told apart.
+_MOST_ROWS = 8
 PARTIAL = Kind("partial", "partial")
 
 
@@ -431,12 +433,15 @@ class Library(Views):
         for position, column in enumerate(columns):
             if column is None:
                 continue
-            things = [each for each in state.elements(column) if isinstance(each, Thing)]
-            for number, each in enumerate(things):
+            elements = state.elements(column)
+            rows = [frozenset({each}) for each in elements if isinstance(each, Thing)]
+            if len(rows) > _MOST_ROWS or all(is_outside(each) for each in rows):
+                rows = [elements]
+            for number, refs in enumerate(rows if elements else ()):
                 row = self.make(CONTAINER, node, state, f"{position}/{number}")
                 for other, beside in enumerate(columns):
                     if other == position:
-                        state.put(row, f"[{other}", frozenset({each}))
+                        state.put(row, f"[{other}", refs)
                     elif beside is not None:
                         state.put(row, f"[{other}", state.elements(beside))
                 tuples.add(row)
@@ -475,6 +480,11 @@ class Library(Views):
         for thing in state.reach(values):
             if thing in state.status:
                 state.note([thing], UNSURE, surely=True)
+
+
+def is_outside(refs: Refs) -> bool:
+    """Whether nothing is known of these."""
+    return all(isinstance(each, Thing) and each.kind.role == "outside" for each in refs)
 
 
 def without_limit(call: Call) -> bool:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # How many ways through a function are followed side by side.
 MOST_WAYS = 4
 
+# How many things a state may hold before those that nobody can reach are looked for.
+MOST_THINGS = 60
+
 
 @dataclass(slots=True)
 class Flow:
@@ -54,6 +57,7 @@ class Machine(Conditions):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.loops = 0
+        self.most_things = MOST_THINGS
 
     # ---- entries --------------------------------------------------------------------------------
 
@@ -230,6 +234,9 @@ class Machine(Conditions):
             moment = "deleted" if isinstance(node, ast.Delete) else "temporary"
             self.check_drops(state, node, moment)
         self.replaced.clear()
+        if len(state.heap) > self.most_things:
+            state.sweep(each for level in self.temporaries for refs in level for each in refs)
+            self.most_things = max(MOST_THINGS, 2 * len(state.heap))
         return Flow(after=[state])
 
     def in_loop(self) -> bool:

@@ -30,6 +30,9 @@ NEW, RUNNING, TOLD, KILLED, UNSURE, ENDED = "new", "running", "told", "killed", 
 ALIVE = frozenset({RUNNING, TOLD, KILLED, UNSURE})
 
 
+# Roles of things that no library has made.
+PLAIN = {"container", "instance", "outside", "partial"}
+
 # Variables, attributes or elements.
 Names = dict[str, Refs]
 _NONE: Names = {}
@@ -98,6 +101,7 @@ class State:
         status: Process, pool or executor: what may be said of it.
         handed: Process: what it was given.
         facts: Condition (as text): how it was decided on this path, and the names in it.
+        made: Place that makes things: how many it has made.
         exceptional: The path leads through an exception handler.
         dead: The path ends here: what was called never returns.
     """
@@ -111,6 +115,7 @@ class State:
     facts: dict[str, tuple[bool, frozenset[str]]] = field(
         default_factory=dict[str, tuple[bool, frozenset[str]]]
     )
+    made: dict[object, int] = field(default_factory=dict[object, int])
     exceptional: bool = False
     dead: bool = False
 
@@ -124,6 +129,7 @@ class State:
             dict(self.status),
             dict(self.handed),
             dict(self.facts),
+            dict(self.made),
             self.exceptional,
             self.dead,
         )
@@ -149,6 +155,8 @@ class State:
             mine = self.handed.get(process, ())
             self.handed[process] = mine + tuple(each for each in items if each not in mine)
         self.facts = {key: how for key, how in self.facts.items() if other.facts.get(key) == how}
+        for key, count in other.made.items():
+            self.made[key] = max(count, self.made.get(key, 0))
         self.exceptional = self.exceptional and other.exceptional
 
     def same(self, other: State) -> bool:
@@ -254,6 +262,21 @@ class State:
         """What a container may hold, under any key."""
         fields = self.fields(thing)
         return NOTHING.union(*(refs for key, refs in fields.items() if key[:1] in "*["))
+
+    def sweep(self, temporaries: Iterable[Value]) -> None:
+        """Forget objects of no library that nobody can reach any more."""
+        roots: list[Value] = [*temporaries, *self.escaped, *self.status]
+        for names in self.frames.values():
+            for refs in names.values():
+                roots.extend(refs)
+        for items in self.handed.values():
+            for each in items:
+                roots += (each.thing, each.owner, each.process)
+        roots += [each for each in self.heap if each.kind.role not in PLAIN]
+        roots += [each for each in self.heap if each in self.layer.rooted]
+        kept = self.reach(roots)
+        for thing in [each for each in self.heap if each not in kept]:
+            del self.heap[thing]
 
     # ---- age ------------------------------------------------------------------------------------
 

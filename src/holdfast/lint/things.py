@@ -5,10 +5,10 @@ dropped, or one of the records that only refer: to a library's name, a function,
 method, a constant. What is not of interest has no value at all; a set of values (`Refs`) says what
 an expression may stand for, and the empty set says nothing.
 
-A `Thing` stands for all objects that one place of the program makes in one chain of calls: the
-one made last has a Thing of its own, those made before share another (`older`). So a loop that
-makes ten values is two things, and rebinding the name of the last one does not touch the rest.
-(Recency abstraction: G. Balakrishnan, T. Reps, SAS 2006.)
+A `Thing` stands for an object that one place of the program makes in one chain of calls. The first
+few that a place makes are things of their own, each with its generation; if there are more, the
+last but one stands for all between. Loops are gone through twice, so they make two of each: what
+is true of the first is true of all but the last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Thing:
         cls: Its class, where that is the project's own.
         text: A few words for messages: `Value`, `Worker`.
         base: The object whose memory it shows: of a view, a proxy's manager.
-        older: The thing for those that the same place made before; None if this is it.
+        generation: How many things the same place had made before.
         lockless: It was made with `lock=False`.
         grip: How a view holds memory: "buf" is a segment's own buffer, released with it; "holds"
             keeps it mapped; "loose" has its address only.
@@ -50,6 +50,7 @@ class Thing:
         "base",
         "cls",
         "function",
+        "generation",
         "grip",
         "kind",
         "library",
@@ -57,7 +58,6 @@ class Thing:
         "method",
         "module",
         "node",
-        "older",
         "text",
     )
 
@@ -71,7 +71,7 @@ class Thing:
         self.cls: Class | None = None
         self.text = kind.name
         self.base: Thing | None = None
-        self.older: Thing | None = None
+        self.generation = 0
         self.lockless = False
         self.grip = ""
 
@@ -87,7 +87,7 @@ class Thing:
 
     def __repr__(self) -> str:
         line = getattr(self.node, "lineno", 0)
-        return f"<{self.text} of line {line}{' and older' if self.older is None else ''}>"
+        return f"<{self.text} {self.generation} of line {line}>"
 
 
 @dataclass(frozen=True, slots=True)
