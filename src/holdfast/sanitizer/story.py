@@ -117,6 +117,7 @@ class Story:
         settings: What `holdfast run` was told.
         began_ns: When the watch began.
         ended_ns: When the program ended; None as long as it runs.
+        failures: Name of a detector that failed: why.
         states: (number of a process, its words): what each does, or did when it ended; states.py.
     """
 
@@ -128,6 +129,7 @@ class Story:
     states: list[tuple[int, tuple[int, ...]]] = field(
         default_factory=list[tuple[int, tuple[int, ...]]]
     )
+    failures: dict[str, str] = field(default_factory=dict[str, str])
     _kinds: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     _frames: dict[tuple[int, int], Place] = field(default_factory=dict[tuple[int, int], Place])
     _stacks: dict[tuple[int, int], tuple[int, ...]] = field(
