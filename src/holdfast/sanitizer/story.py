@@ -317,6 +317,8 @@ _LIBRARIES = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) + os.sep for name in ("stdlib", "platstdlib")
 ) + tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib"))
 _INSTALLED = ("site-packages", "dist-packages")
+# A package's own tests are a program that uses it: so they are seen when they are run.
+_TESTS = ("test", "tests")
 
 
 def is_own(file: str) -> bool:
@@ -327,5 +329,17 @@ def is_own(file: str) -> bool:
     for folder in _INSTALLED:
         if folder in parts:
             below = parts[parts.index(folder) + 1 :]
-            return bool(below) and below[0].removesuffix(".py") not in CARRIERS + RUNNERS
-    return not file.startswith(_LIBRARIES)
+            if not below or below[0] in RUNNERS:
+                return False
+            return below[0].removesuffix(".py") not in CARRIERS or _is_test(below[1:])
+    library = next((each for each in _LIBRARIES if file.startswith(each)), "")
+    return not library or _is_test(file[len(library) :].split(os.sep))  # noqa: PTH206
+
+
+def _is_test(parts: Sequence[str]) -> bool:
+    """Whether a file, by its folders below its package, is a test and no tool of tests."""
+    return (
+        len(parts) > 1
+        and parts[0] in _TESTS
+        and any(part.lstrip("_").startswith("test") for part in parts[1:])
+    )

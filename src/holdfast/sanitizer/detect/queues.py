@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNKNOWN = Place("", 0)
 # A join that waits for a flush for less than this may well be followed by a get().
 _PATIENCE_NS = 1_000_000_000
+# The queues of executors, which tell every future whose task is lost (BrokenProcessPool).
+_TELLING = ("_SafeQueue",)
 
 
 def detect(story: Story) -> Iterator[Finding]:
@@ -307,6 +309,8 @@ def _lost(
         lost = min(count.unflushed, missing)
         if lost <= 0 or death is None or key in told or count.uid not in new:
             continue
+        if new[count.uid]["cls"] in _TELLING:
+            continue
         if _ended_with_family(story, member, death):
             continue
         told.add(key)
@@ -344,8 +348,8 @@ def _lost(
 def _ended_with_family(story: Story, member: Member, death: int) -> bool:
     """Whether a process was ended together with the program: nobody would have read it."""
     parent = story.members.get(member.parent)
-    if parent is None:
-        return False
+    if parent is None:  # the program itself: what it has not said, nobody waits for any more
+        return looking.was_killed(story, member)
     leaving = parent.done_ns
     return leaving is not None and death >= leaving
 

@@ -242,6 +242,8 @@ def _watch_listener(module: ModuleType) -> list[Undo]:
 
 # A number that `Process.sentinel` gave: what keeps it open, and whose it was.
 _sentinels: dict[int, tuple[weakref.ref[Any], int]] = {}
+# Packages that wait for the number of a Popen that they have, without asking its Process.
+_LIBRARIES = ("multiprocessing", "multiprocess", "billiard", "loky", "joblib")
 
 
 def _watch_wait(module: ModuleType) -> list[Undo]:
@@ -253,12 +255,21 @@ def _watch_wait(module: ModuleType) -> list[Undo]:
             for each in object_list:
                 if type(each) is int and each in _sentinels:
                     keeper, pid = _sentinels[each]
-                    if keeper() is None:
+                    if keeper() is None and not _is_renewed(each):
                         stack = recorder.stack()
                         recorder.record("sentinel.stale", fd=each, pid=pid, stack=stack)
         return original(object_list, timeout)
 
     return [replace(module, "wait", wait)]
+
+
+def _is_renewed(number: int) -> bool:
+    """Whether a number is waited for by who has it anew: a Popen waits for its own, not asking."""
+    caller = sys._getframe(2).f_globals.get("__name__", "")
+    if caller.partition(".")[0] not in _LIBRARIES:
+        return False
+    _sentinels.pop(number, None)
+    return True
 
 
 def make_watched_process(module: ModuleType) -> list[Undo]:
@@ -271,6 +282,8 @@ def make_watched_process(module: ModuleType) -> list[Undo]:
         if popen is not None and type(number) is int:
             _sentinels[number] = (weakref.ref(popen), popen.pid)
         return number
+
+    recorder.on_fork(_sentinels.clear)  # a child's descriptors have other owners
 
     return [replace(module.BaseProcess, "sentinel", property(sentinel, doc=original.__doc__))]
 

@@ -182,6 +182,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
             note = getattr(each, "holdfast", None)
             if note is not None:
                 _feeders[threading.get_ident()] = note
+                args = tuple(_counting(arg, note) for arg in args)
+                break
         return feed(*args)
 
     @functools.wraps(finalize)
@@ -238,6 +240,19 @@ def make_watched(module: ModuleType) -> list[Undo]:
         replace(joinable, "join", watched_join),
         replace(module, "_ForkingPickler", _pickler(module._ForkingPickler)),
     ]
+
+
+def _counting(argument: Any, note: Note) -> Any:
+    """What a feeder is given; what it calls for an item that cannot be pickled counts that."""
+    if getattr(argument, "__name__", "") != "_on_queue_feeder_error":
+        return argument
+
+    @functools.wraps(argument)
+    def on_error(*args: Any) -> Any:
+        note.count(_FLUSHED)  # it will never be written, and the program was told
+        return argument(*args)
+
+    return on_error
 
 
 # A feeder thread: the queue that it feeds.

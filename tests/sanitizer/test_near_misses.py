@@ -1,0 +1,119 @@
+"""What the test suites of other projects do, is no fault, and looked like one once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sanitizer.programs import watched
+
+METHODS = ("fork", "spawn", "forkserver")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_number_of_a_dead_sentinel_that_is_the_next_process_own(tmp_path, method):
+    text = """
+        import multiprocessing, sys
+        from multiprocessing.connection import wait
+
+        def work():
+            pass
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            first = context.Process(target=work)
+            first.start()
+            number = first.sentinel
+            wait([number])
+            first.join()
+            first.close()
+            del first
+            second = context.Process(target=work)
+            second.start()
+            second.join(30)
+            print(second._popen.sentinel == number)
+    """
+    seen = watched(tmp_path, text, method, status=0)
+    assert not seen.findings
+    assert seen.lines == ["True"]
+
+
+def test_sentinel_of_the_parent_in_a_child_that_inherits_numbers(tmp_path):
+    text = """
+        import multiprocessing
+        from multiprocessing.connection import wait
+
+        def work():
+            pass
+
+        def look():
+            print(wait([multiprocessing.parent_process().sentinel], 0))
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("fork")
+            numbers = set()
+            for _ in range(3):
+                process = context.Process(target=work)
+                process.start()
+                numbers.add(process.sentinel)
+                process.join()
+                del process
+            child = context.Process(target=look)
+            child.start()
+            child.join()
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines == ["[]"]
+
+
+def test_item_that_cannot_be_pickled_is_told_by_its_feeder(tmp_path):
+    text = """
+        import multiprocessing
+
+        if __name__ == "__main__":
+            channel = multiprocessing.Queue()
+            channel.put(lambda: None)
+            channel.put(1)
+            print(channel.get())
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines == ["1"]
+    assert "PicklingError" in seen.errors or "AttributeError" in seen.errors
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_executor_whose_worker_is_killed_tells_its_futures(tmp_path, method):
+    text = """
+        import multiprocessing, os, signal, sys
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+
+        def die(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            with ProcessPoolExecutor(1, mp_context=context) as executor:
+                futures = [executor.submit(die, number) for number in range(20)]
+                try:
+                    futures[0].result()
+                except BrokenProcessPool:
+                    print("broken")
+    """
+    seen = watched(tmp_path, text, method, status=0)
+    assert not seen.findings
+    assert seen.lines == ["broken"]
+
+
+def test_program_that_is_ended_by_a_signal_with_items_in_its_buffer(tmp_path):
+    text = """
+        import multiprocessing, os, signal
+
+        if __name__ == "__main__":
+            channel = multiprocessing.Queue()
+            for _ in range(4):
+                channel.put(bytes(1_000_000))
+            os.kill(os.getpid(), signal.SIGTERM)
+    """
+    assert not watched(tmp_path, text, status=-15).findings
