@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
+# The notes' key in the dict of a SharedMemory.
+_KEY = "_holdfast_notes"
 # Places where `buf` was read that are remembered of an object.
 MOST_PLACES = 32
 
@@ -66,8 +68,8 @@ class _Notes:
     __slots__ = ("places", "used_ns")
 
     def __init__(self) -> None:
-        # (id of code, position): (when, stack). The codes are kept by the stacks.
-        self.places: dict[tuple[int, int], tuple[int, int]] = {}
+        # Id of code, and position: (when, stack). The codes are kept by the stacks.
+        self.places: dict[int, tuple[int, int]] = {}
         self.used_ns = 0
 
 
@@ -138,6 +140,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             )
             raise
         notes = _notes.pop(uid)
+        self.__dict__.pop(_KEY, None)
         recorder.record(
             "shm.closed", uid=uid, links=links, used_ns=notes.used_ns, how=how,
             stack=recorder.stack(),
@@ -177,14 +180,17 @@ def make_watched(module: ModuleType) -> list[Undo]:
         finally:
             attempt.deleting = outer
 
-    def buf(self: Any) -> Any:
-        notes = _notes.get(self.__dict__.get(reach.MARK, 0))
-        if notes is not None:
-            notes.used_ns = time.monotonic_ns()
-            frame = sys._getframe(1)
-            key = (id(frame.f_code), frame.f_lasti)
-            if key not in notes.places and len(notes.places) < MOST_PLACES:
-                notes.places[key] = notes.used_ns, recorder.stack()
+    def buf(self: Any, now: Any = time.monotonic_ns, frame_at: Any = sys._getframe) -> Any:
+        # Programs read this for every element: it is written for speed.
+        try:
+            notes = self._holdfast_notes
+        except AttributeError:
+            return self._buf
+        notes.used_ns = now()
+        frame = frame_at(1)
+        key = id(frame.f_code) + frame.f_lasti
+        if key not in notes.places and len(notes.places) < MOST_PLACES:
+            notes.places[key] = notes.used_ns, recorder.stack()
         return self._buf
 
     return [
@@ -205,7 +211,7 @@ def _tell_opened(memory: Any) -> None:
     look()
     uid = recorder.new_uid()
     reach.mark(memory, uid)
-    _notes[uid] = _Notes()
+    _notes[uid] = memory.__dict__[_KEY] = _Notes()
     recorder.record(
         "shm.opened",
         uid=uid,
