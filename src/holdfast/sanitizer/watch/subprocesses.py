@@ -43,8 +43,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
     popen = module.Popen
     execute, ended = popen._execute_child, popen._handle_exitstatus
     parameters = list(inspect.signature(execute).parameters)
-    needed = ("args", "executable", "env", "shell", "preexec_fn")
-    if set(needed) - set(parameters):
+    needed: tuple[str, ...] = ("args", "executable", "env", "shell", "preexec_fn")
+    if not set(needed) <= set(parameters):
         return []
     args_at, executable_at, env_at, shell_at, preexec_at = (
         parameters.index(name) - 1 for name in needed
