@@ -1,8 +1,8 @@
 """`pytest --holdfast`: a test fails if something that its processes share dies too early.
 
-What it keeps true: a run that does not ask for it is not changed. Then this file is all that is
-loaded: no sanitizer, no multiprocessing. Every setting can be given on the command line and in the
-ini file, and where it makes sense for one test by its marker; the nearer one wins.
+What it keeps true: every setting can be given on the command line and in the ini file, and where
+it makes sense for one test by its marker; the nearer one wins. The options themselves are in
+pytest_holdfast.py, which is all that a run loads that does not ask for this.
 
 With xdist, each worker watches its own tests, and the controller, which runs none, collects.
 """
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_holdfast import WAIT, setting
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
@@ -26,12 +28,6 @@ if TYPE_CHECKING:
     from holdfast.findings import Report
     from holdfast.pytest_watch import Watch, Window
 
-_MARKER = """\
-holdfast(ignore=[...], enabled=True, wait=1.0): what `pytest --holdfast` is to do with this test: \
-hazards to ignore: CODE, CODE:FILE or CODE:FILE:FUNCTION; whether to judge it at all; for how many \
-seconds processes that it leaves behind are waited for\
-"""
-_WAIT = 1.0
 # On a report, what was found, as text: so it travels from a worker to the controller.
 _FOUND = "holdfast"
 _WIDTH = 100
@@ -39,41 +35,6 @@ _TOOL_FAILED = 3
 
 
 # ---- settings -----------------------------------------------------------------------------------
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options, and the same names in the ini file."""
-    group = parser.getgroup("holdfast", "shared objects that die too early (holdfast)")
-    add, ini = group.addoption, parser.addini
-    # No option has a default: a default would hide what the ini file says.
-    text = "watch the processes of each test, and fail it if it leaves or provokes a hazard"
-    add("--holdfast", action="store_true", default=None, help=text)
-    ini("holdfast", text, type="bool", default=None)
-    text = "do not watch, whatever the ini file says"
-    add("--holdfast-off", action="store_true", default=None, help=text)
-    text = "hazards to ignore in all tests: CODE, CODE:FILE or CODE:FILE:FUNCTION, with commas"
-    add("--holdfast-ignore", action="append", default=None, metavar="WHAT", help=text)
-    ini("holdfast_ignore", text, type="args", default=None)
-    text = f"for how long processes that a test leaves behind are waited for (default: {_WAIT:g})"
-    add("--holdfast-wait", type=float, default=None, metavar="SECONDS", help=text)
-    ini("holdfast_wait", text, default=None)
-    text = "write all findings as JSON, for `holdfast report`"
-    add("--holdfast-json", default=None, metavar="FILE", help=text)
-    ini("holdfast_json", text, default=None)
-    text = "tests have the standard library's own memory and suffer its fate"
-    add("--holdfast-as-is", action="store_true", default=None, help=text)
-    ini("holdfast_as_is", text, type="bool", default=None)
-    text = "show the frames of libraries in stacks"
-    add("--holdfast-all-frames", action="store_true", default=None, help=text)
-    ini("holdfast_all_frames", text, type="bool", default=None)
-
-
-def _setting(config: pytest.Config, name: str) -> Any:
-    """What the command line says, or else the ini file; None if neither says anything."""
-    given = config.getoption(name)
-    if given is None:
-        given = config.getini(name)
-    return None if given in ("", []) else given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +54,7 @@ class _Settings:
         Raises:
             pytest.UsageError: It says something impossible.
         """
-        wait = _setting(config, "holdfast_wait")
+        wait = setting(config, "holdfast_wait")
         given = config.getoption("holdfast_json")
         written = config.getini("holdfast_json")
         file: Path | None = None
@@ -103,10 +64,10 @@ class _Settings:
             file = (config.inipath.parent if config.inipath else config.rootpath) / written
         return cls(
             suppressions=(*_ignored(config), *_of_project(config)),
-            wait=_WAIT if wait is None else _seconds(wait, "holdfast_wait"),
+            wait=WAIT if wait is None else _seconds(wait, "holdfast_wait"),
             json=file,
-            as_is=bool(_setting(config, "holdfast_as_is")),
-            all_frames=bool(_setting(config, "holdfast_all_frames")),
+            as_is=bool(setting(config, "holdfast_as_is")),
+            all_frames=bool(setting(config, "holdfast_all_frames")),
         )
 
 
@@ -179,11 +140,12 @@ def _window(item: pytest.Item, settings: _Settings) -> Window:
 # ---- a run --------------------------------------------------------------------------------------
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin to watch, if that is wanted and if tests run in this process."""
-    config.addinivalue_line("markers", _MARKER)
-    if config.getoption("holdfast_off") or not _setting(config, "holdfast"):
-        return
+def begin(config: pytest.Config) -> None:
+    """Begin to watch, if tests run in this process; to collect what workers say, if they do.
+
+    Raises:
+        pytest.UsageError: A setting is wrong, or this process cannot be watched.
+    """
     settings = _Settings.of(config)
     if _is_controller(config):
         config.pluginmanager.register(_Results(config, settings), "holdfast-results")
@@ -400,8 +362,10 @@ class _Results:
         self._notes += [note for note in told["notes"] if note not in self._notes]
         self._failures += [text for text in told["failures"] if text not in self._failures]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, None]:
+        # After everything that a process which runs tests does at its end, before it is printed.
+        yield
         if _is_whole(self._config):
             self._notes += [
                 f"{each.text!r} ({each.origin}) has suppressed nothing"

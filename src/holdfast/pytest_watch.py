@@ -194,6 +194,8 @@ class Watch:
         while True:
             story = self._chapters.story()
             living = self._left_behind(story, since)
+            if not living and self._look():  # what they told last
+                story = self._chapters.story()
             ended = over and not living
             if ended:
                 self._end(story)
@@ -208,14 +210,14 @@ class Watch:
             _wait(living, min(_INTERVAL, remains))
             self._look()
 
-    def _look(self) -> None:
-        """Take in all that has happened, and what is only seen when one looks."""
+    def _look(self) -> bool:
+        """Take in all that has happened, and what is only seen when one looks; whether any has."""
         memory, segments = _module("memory"), _module("segments")
         if memory is not None:
             memory.look(now=True)
         if segments is not None:
             segments.look()
-        self._chapters.read()
+        return self._chapters.read()
 
     def _keeps_handed(self) -> bool:
         """Whether memory is still there that the test has made and handed to a process."""
@@ -247,7 +249,7 @@ class Watch:
             if owner is self._now:
                 mine.append(_above_runner(finding))
             else:
-                report = self._report(story, [_above_runner(finding)])
+                report = self._report(story, [_above_runner(finding)], owner)
                 assert report is not None
                 self.late.append((owner.name, report))
         return detect.merged(mine)
@@ -270,10 +272,13 @@ class Watch:
                 continue
             yield from found
 
-    def _report(self, story: Story, findings: list[Finding]) -> Report | None:
+    def _report(
+        self, story: Story, findings: list[Finding], owner: Window | None = None
+    ) -> Report | None:
         if not findings:
             return None
-        name = self._now.name
+        window = owner or self._now
+        name = window.name
         return Report(
             tool="pytest",
             version=__version__,
@@ -281,7 +286,7 @@ class Watch:
             program=(name,) if name else (),
             findings=tuple(findings),
             processes=story.processes(),
-            began_ns=self._now.began_ns or self.began_ns,
+            began_ns=window.began_ns or self.began_ns,
             ended_ns=time.monotonic_ns(),
         )
 
