@@ -165,3 +165,32 @@ def test_address_that_outlives_the_object_is_told_of(tmp_path, text, right):
         assert seen.findings == ()
     else:
         assert seen.only("HF109").subject.names == ("raw",)
+
+
+def test_object_that_keeps_its_view_and_its_memory_is_not(tmp_path):
+    """They die together; one that was inherited by a child is looked at until its end."""
+    seen = watched(
+        tmp_path,
+        """
+        import multiprocessing as mp, multiprocessing.heap, os
+
+        class Both:
+            def __init__(self):
+                self.memory = mp.heap.BufferWrapper(4)
+                self.view = self.memory.create_memoryview().cast("i")
+
+        def child(both):
+            both.view[0] = 1
+
+        for _ in range(3):
+            both = Both()
+            process = mp.get_context("fork").Process(target=child, args=(both,))
+            process.start(); process.join()
+            print(both.view[0])
+            del both, process
+        other = Both()
+        """,
+        status=0,
+    )
+    assert seen.findings == ()
+    assert seen.lines == ["1"] * 3

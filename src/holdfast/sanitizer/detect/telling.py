@@ -60,7 +60,7 @@ def kind_of(stack: Sequence[Place], default: str) -> str:
         if place.own:
             break
         called = place.function
-    parts = [part for part in called.split(".") if not part.startswith("<")]
+    parts = [part for part in called.split(".") if part and not part.startswith("<")]
     if not parts:
         return default
     if parts[-1] == "__init__":

@@ -255,6 +255,22 @@ def look(*, now: bool = False) -> None:
     if not now and at_ns - _looked_ns < _INTERVAL_NS and not _suspects:
         return
     _looked_ns = at_ns
+    _look_for_changes()
+    while _suspects:
+        track = _suspects.pop()
+        how = _bare_view(track)
+        if how:
+            recorder.record(
+                "memory.view",
+                uid=track.uid,
+                how=how,
+                stack=recorder.stack(),
+                view_stack=track.view if how == "create_memoryview" else track.address,
+            )
+
+
+def _look_for_changes() -> None:
+    # A function of its own: a variable that names a block would count as somebody who looks at it.
     for entry in list(_kept):
         uid, block, copy = entry
         bytes_now = bytes(memoryview(block)[: len(copy)])
@@ -269,17 +285,6 @@ def look(*, now: bool = False) -> None:
                 offset=at,
                 before=copy[at : at + 8],
                 after=bytes_now[at : at + 8],
-            )
-    while _suspects:
-        track = _suspects.pop()
-        how = _bare_view(track)
-        if how:
-            recorder.record(
-                "memory.view",
-                uid=track.uid,
-                how=how,
-                stack=recorder.stack(),
-                view_stack=track.view if how == "create_memoryview" else track.address,
             )
 
 
