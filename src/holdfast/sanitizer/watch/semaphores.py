@@ -90,11 +90,12 @@ def make_watched(module: ModuleType) -> list[Undo]:
             )
         cleanup(name)
 
-    barrier = module.Barrier
+    barrier: Any = module.Barrier
+    parts: dict[str, Any] = dict(vars(barrier))
     undo = [
-        replace(barrier, name, _seen(vars(barrier)[name]))
+        replace(barrier, name, _seen(parts[name]))
         for name in ("_state", "_count")
-        if isinstance(vars(barrier).get(name), property)
+        if isinstance(parts.get(name), property)
     ]
     recorder.on_fork(_sent.clear)
     return [
