@@ -434,7 +434,7 @@ class Library(Views):
             if column is None:
                 continue
             elements = state.elements(column)
-            rows = [frozenset({each}) for each in elements if isinstance(each, Thing)]
+            rows: list[Refs] = [frozenset({e}) for e in elements if isinstance(e, Thing)]
             if len(rows) > _MOST_ROWS or all(is_outside(each) for each in rows):
                 rows = [elements]
             for number, refs in enumerate(rows if elements else ()):
