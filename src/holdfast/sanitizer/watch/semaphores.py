@@ -91,7 +91,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         cleanup(name)
 
     barrier: Any = module.Barrier
-    parts: dict[str, Any] = dict(vars(barrier))
+    parts: Any = vars(barrier)
     undo = [
         replace(barrier, name, _seen(parts[name]))
         for name in ("_state", "_count")
