@@ -36,8 +36,11 @@ def test_subprocess_sees_nothing_of_the_watch(tmp_path):
         tmp_path,
         """
         shell = f'exec "{sys.executable}" "$@"'
+        import holdfast
+        ours = os.path.dirname(os.path.dirname(holdfast.__file__))
         for words in (["-c", LOOK, "a", "b"], ["-W", "ignore", "-c", LOOK], ["-B", "-c", LOOK]):
-            for env in (None, {**os.environ, "PYTHONPATH": "/nowhere"}):
+            for folders in ((), ("/nowhere",), ("/nowhere", ours)):
+                env = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)} if folders else None
                 watched = output(sys.executable, *words, env=env)
                 bare = output("sh", "-c", shell, "sh", *words, env=env)
                 assert json.loads(watched) == json.loads(bare), (watched, bare)

@@ -28,13 +28,14 @@ def _begin() -> None:
     else:
         os.environ["PYTHONPATH"] = python_path
     package = os.path.dirname(os.path.dirname(os.path.dirname(folder)))  # noqa: PTH120
+    before = sys.path[:]
     sys.path.append(package)
     try:
         from holdfast.sanitizer import recorder
     except ImportError:
         return  # another interpreter, for which it was not built
     finally:
-        sys.path.remove(package)
+        sys.path[:] = before
     address, settings, parent = way
     recorder.attach_subprocess(tuple(address), settings, parent, name)
 
