@@ -91,11 +91,11 @@ def make_watched(module: ModuleType) -> list[Undo]:
         cleanup(name)
 
     barrier: Any = module.Barrier
-    parts: Any = vars(barrier)
+    parts = {name: getattr(barrier, name, None) for name in ("_state", "_count")}
     undo = [
-        replace(barrier, name, _seen(parts[name]))
-        for name in ("_state", "_count")
-        if isinstance(parts.get(name), property)
+        replace(barrier, name, _seen(part))
+        for name, part in parts.items()
+        if isinstance(part, property)
     ]
     recorder.on_fork(_sent.clear)
     return [
