@@ -117,3 +117,43 @@ def test_program_that_is_ended_by_a_signal_with_items_in_its_buffer(tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
     """
     assert not watched(tmp_path, text, status=-15).findings
+
+
+def test_child_that_inherited_the_writing_end_writes_late(tmp_path):
+    text = """
+        import multiprocessing, time
+
+        context = multiprocessing.get_context("fork")
+        reader, writer = context.Pipe(duplex=False)
+
+        def work():
+            time.sleep(1)
+            writer.send("late")
+
+        if __name__ == "__main__":
+            process = context.Process(target=work)
+            process.start()
+            writer.close()
+            print(reader.recv())
+            process.join()
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines == ["late"]
+
+
+def test_proxy_in_flight_that_its_sender_still_has(tmp_path):
+    text = """
+        import multiprocessing
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("spawn")
+            with context.Manager() as manager:
+                channel = context.SimpleQueue()
+                kept = manager.dict(answer=42)
+                channel.put(kept)
+                print(channel.get()["answer"])
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines == ["42"]

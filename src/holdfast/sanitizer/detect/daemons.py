@@ -148,6 +148,12 @@ def _asks_to_stop(test: ast.expr) -> bool:
 # ---- orphans -------------------------------------------------------------------------------------
 
 
+def _killed_ns(story: Story, member: Member) -> int | None:
+    """When somebody of the family killed a process."""
+    kills = (e.at_ns for e in story.of("process.killed") if e["pid"] == member.pid)
+    return next((at for at in kills if at >= member.began_ns), None)
+
+
 def _orphans(story: Story) -> Iterator[Finding]:
     looked = {event.number for event in story.of("parent.watched")}
     daemons = {(event.number, event["pid"]) for event in story.of("daemon.started")}
@@ -160,7 +166,7 @@ def _orphans(story: Story) -> Iterator[Finding]:
             continue
         death = looking.death_ns(story, parent)
         left = next((e.at_ns for e in story.of("process.left") if e.number == member.number), None)
-        last = orphaned.get(member.number) or left
+        last = orphaned.get(member.number) or left or _killed_ns(story, member)
         if death is None or last is None or last - death < _NOTICED_NS:
             continue
         how = looking.how_died(story, parent)

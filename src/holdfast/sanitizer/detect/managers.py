@@ -226,6 +226,9 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
         and event.at_ns < failed.at_ns
     ]
     others = [event for event in drops if event.number != failed.number]
+    if not others and not failed["method"]:
+        # It was on its way to who had sent it.
+        others = [drop for drop in drops if _was_sent(story, failed, drop)]
     if not others:
         return None
     made, last = _made(story, failed), others[-1]
@@ -242,6 +245,8 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
     ]
     place = drop.place or telling.place_at(story, last, made, failed)
     verb = "uses" if failed["method"] else "has"
+    if last.number == failed.number:
+        verb = "receives"
     message = f"{name} is dropped in {by} before {who} {verb} it, and its {failed['kind']} with it"
     if last["leaving"]:
         fix = f"let {by} wait until {who} has received {name}, or keep a proxy of it elsewhere"
@@ -260,6 +265,16 @@ def _no_referent(story: Story, failed: Event) -> Finding | None:
         fix=fix,
         subject=subject,
         steps=tuple(steps),
+    )
+
+
+def _was_sent(story: Story, failed: Event, drop: Event) -> bool:
+    """Whether the proxy that failed was pickled before it was dropped."""
+    return any(
+        sent["address"] == failed["address"]
+        and sent["ident"] == failed["ident"]
+        and sent.at_ns < drop.at_ns
+        for sent in story.of("proxy.sent")
     )
 
 

@@ -136,8 +136,7 @@ def _end_kept(story: Story, made: Event, reader: int, writer: int) -> Iterator[F
         for start in _handed(story, writer)
         if (member := story.started(start)) is not None
     }
-    if not legal - {made.number}:
-        return
+    given = bool(legal - {made.number})
     for number, since, until, event, for_ever in _waits(story, reader):
         # Who may still write: has not closed it, and lives.
         if any(_open_at(story, each, writer, until) for each in legal - {made.number}):
@@ -152,6 +151,8 @@ def _end_kept(story: Story, made: Event, reader: int, writer: int) -> Iterator[F
             keepers = [number]
         elif own:
             continue
+        if not given and not (for_ever and keepers == [number] != [made.number]):
+            continue  # who has it may be about to write
         if keepers and until - since >= looking.LONG_NS:
             yield _kept_finding(story, made, reader, writer, number, keepers, event)
             return
