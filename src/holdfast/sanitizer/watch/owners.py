@@ -313,14 +313,14 @@ def name_parts(condition: Any, whole: Any, stack: int) -> None:
 
 
 def make_watched_sharedctypes(module: ModuleType) -> list[Undo]:
-    """`SynchronizedBase`: its own `acquire` and `release` stay the standard library's."""
+    """`SynchronizedBase`: its properties take the lock by the standard library's own methods."""
     base = module.SynchronizedBase
     original = base.__init__
 
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         note = note_of(self._lock)
-        if note is not None:
-            self.acquire, self.release = note.semlock.acquire, note.semlock.release
+        own = self if note is None else note.semlock
+        self._holdfast_take, self._holdfast_give = own.acquire, own.release
 
     return [replace(base, "__init__", initialize)]

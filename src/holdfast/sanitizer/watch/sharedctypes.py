@@ -36,23 +36,24 @@ _looked: dict[int, int] = {}
 _fresh: dict[int, None] = {}
 _any_fresh = bytearray(1)
 
-# As in the standard library, with one look at the news after the access.
+# As in the standard library, with one look at the news after the access. What takes and gives the
+# lock is set by owners.py: the lock's own methods, which note no owner.
 _TEMPLATE = """
 def get{name}(self):
-    self.acquire()
+    self._holdfast_take()
     try:
         value = self._obj.{name}
     finally:
-        self.release()
+        self._holdfast_give()
     if news[0] or fresh[0]:
         used(self, False, value)
     return value
 def set{name}(self, value):
-    self.acquire()
+    self._holdfast_take()
     try:
         self._obj.{name} = value
     finally:
-        self.release()
+        self._holdfast_give()
     if news[0] or fresh[0]:
         used(self, True, value)
 {name} = property(get{name}, set{name})
