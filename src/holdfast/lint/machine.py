@@ -58,6 +58,7 @@ class Machine(Conditions):
         super().__init__(*arguments)
         self.loops = 0
         self.most_things = MOST_THINGS
+        self.most_spent = BUDGET
 
     # ---- entries --------------------------------------------------------------------------------
 
@@ -147,6 +148,7 @@ class Machine(Conditions):
         self.stack.append(frame)
         self.temporaries.append([])
         self.spent = 0
+        self.most_spent = BUDGET + (len(frame.module.lines) if frame.is_module else 0)
 
     def _exit(self) -> None:
         self.stack.pop()
@@ -158,7 +160,8 @@ class Machine(Conditions):
             return
         self.memory.loaded.add(module)
         saved = self.stack, self.temporaries, self.held_by_with, self.spent, self.loops
-        budget, self.budget = self.budget, BUDGET + 8 * len(module.lines)
+        budgets = self.budget, self.most_spent
+        self.budget = BUDGET + 8 * len(module.lines)
         self.stack, self.temporaries, self.held_by_with = [], [], []
         self.silent += 1
         try:
@@ -167,7 +170,7 @@ class Machine(Conditions):
             return
         finally:
             self.silent -= 1
-            self.budget = budget
+            self.budget, self.most_spent = budgets
             self.stack, self.temporaries, self.held_by_with, self.spent, self.loops = saved
 
     def _import(self, module: Module) -> None:
@@ -211,7 +214,7 @@ class Machine(Conditions):
             for state in before:
                 self.spent += 1
                 self.budget -= 1
-                if self.spent > BUDGET or self.budget < 0:
+                if self.spent > self.most_spent or self.budget < 0:
                     raise BudgetError
                 one = self.statement(statement, state)
                 flow.leave(one)
