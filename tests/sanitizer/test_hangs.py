@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import select
 import signal
 import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -109,6 +112,29 @@ def test_signal_asks_what_everybody_waits_for_and_ends_nothing(hanging):
     assert "MainProcess" in answer
     assert "waits for lock_b (a Lock)" in answer
     assert hanging.poll() is None
+
+
+def test_key_that_ends_the_program_tells_what_it_waited_for(tmp_path):
+    path = tmp_path / "app.py"
+    path.write_text(textwrap.dedent(DEADLOCK).replace('print("started", flush=True)', ""))
+    ready = 'two.wait(); one.wait(); import time; time.sleep(0.5); print("ready", flush=True)'
+    path.write_text(path.read_text().replace("left.join()", f"{ready}; left.join()"))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*RUN, str(path), "fork"])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 65536)
+    os.write(terminal, b"\x1c")
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while data := os.read(terminal, 65536):
+            said += data
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status == -signal.SIGQUIT
+    text = said.decode()
+    assert "asked by Ctrl-\\" in text
+    assert "deadlock: Process-1 -> Process-2 -> Process-1" in text
 
 
 def test_program_with_a_handler_gets_the_signal_as_well(tmp_path):

@@ -138,9 +138,18 @@ class Watch:
         self._early = detect.findings_of(self.story)
         self._end_program()
 
-    def _tell_waits(self, why: str, *, idle: bool = False) -> None:
-        """Print what each process waits for."""
-        self.looks.ask_all()
+    def _tell_waits(self, why: str, *, idle: bool = False, dying: bool = False) -> None:
+        """Print what each process waits for.
+
+        Args:
+            why: The reason, in the first line.
+            idle: Nothing has happened for as long as the user has said.
+            dying: The same key ends the program: it is too late to ask, but not to read.
+        """
+        if dying:
+            self.story.read(self.reader)
+        else:
+            self.looks.ask_all()
         event = {"seconds": self.hang or 0, "idle": idle}
         self.story.add([Event("hang.noticed", time.monotonic_ns(), 0, event)])
         with contextlib.suppress(OSError, ValueError):
@@ -153,7 +162,7 @@ class Watch:
             if _handles(self.pid, number):
                 self._send(number)
         elif number == signal.SIGQUIT and received.si_code == _SI_KERNEL:
-            self._tell_waits("asked by Ctrl-\\")
+            self._tell_waits("asked by Ctrl-\\", dying=True)
         elif number not in OF_A_KEY:
             if received.si_code != _SI_KERNEL:
                 self._send(number)

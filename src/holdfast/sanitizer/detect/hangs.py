@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.findings import Finding, Place, Subject
+from holdfast.findings import Finding, Place
 from holdfast.sanitizer import hang
 from holdfast.sanitizer.detect import forks, owners, pipes, pools, queues, telling
 
@@ -66,7 +66,6 @@ def detect(story: Story) -> Iterator[Finding]:
         message=message,
         place=place or _UNKNOWN,
         fix=fix,
-        subject=Subject("hang", "hang", tuple(names)),
         steps=tuple(steps),
         confidence="high" if ring else "low",
     )
