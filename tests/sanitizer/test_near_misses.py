@@ -157,3 +157,46 @@ def test_proxy_in_flight_that_its_sender_still_has(tmp_path):
     seen = watched(tmp_path, text, status=0)
     assert not seen.findings
     assert seen.lines == ["42"]
+
+
+@pytest.mark.parametrize("renewed", ["os.pipe()[1]", "os.dup(1)"])
+def test_number_of_a_dead_file_that_was_given_out_anew(tmp_path, renewed):
+    text = f"""
+        import multiprocessing, os
+
+        def work(number):
+            os.write(number, b"all right\\n")
+
+        if __name__ == "__main__":
+            number = open(__file__, "rb", buffering=0).fileno()
+            again = {renewed}
+            context = multiprocessing.get_context("fork")
+            process = context.Process(target=work, args=(again,))
+            process.start()
+            process.join()
+            print(number in (again, again - 1), process.exitcode)
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines[-1] == "True 0"
+
+
+def test_number_of_a_dead_file_that_is_a_living_ones(tmp_path):
+    text = """
+        import multiprocessing, os
+
+        def work(number):
+            print(os.read(number, 3))
+
+        if __name__ == "__main__":
+            number = open(os.devnull, "rb", buffering=0).fileno()
+            with open(__file__, "rb", buffering=0) as file:
+                context = multiprocessing.get_context("fork")
+                process = context.Process(target=work, args=(file.fileno(),))
+                process.start()
+                process.join()
+                print(number == file.fileno())
+    """
+    seen = watched(tmp_path, text, status=0)
+    assert not seen.findings
+    assert seen.lines[-1] == "True"

@@ -10,9 +10,11 @@ Source: CPython, Lib/multiprocessing/connection.py, resource_sharer.py.
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Finding, Place, Step, Subject
+from holdfast.sanitizer import naming
 from holdfast.sanitizer.detect import blocked as looking
 from holdfast.sanitizer.detect import telling
 
@@ -307,6 +309,13 @@ def _listeners(story: Story) -> Iterator[Finding]:
             break
 
 
+def _asks_now(story: Story, start: Event | None) -> bool:
+    """Whether a process is made with a number that its owner is asked for there and then."""
+    place = story.own(start, "new_stack")
+    call = naming.call_at(place) if place is not None else None
+    return call is not None and ".fileno()" in ast.unparse(call)
+
+
 def _numbers(story: Story) -> Iterator[Finding]:
     for stale in story.of("sentinel.stale"):
         member = next((m for m in story.members.values() if m.pid == stale["pid"]), None)
@@ -322,6 +331,8 @@ def _numbers(story: Story) -> Iterator[Finding]:
             steps=(telling.step(story, "used", text, stale),),
         )
     for used in story.of("descriptor.stale"):
+        if _asks_now(story, story.member(used.number).start):
+            continue  # of a file that has got the number since
         who, number, was = story.name(used.number), used["fd"], used["was"]
         now = used["now"] or "closed"
         drop = next(

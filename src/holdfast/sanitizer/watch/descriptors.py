@@ -3,7 +3,8 @@
 What it keeps true: a file that dies unclosed is known by the ResourceWarning that the interpreter
 prepares for it, also where nobody wants to see that: a filter that fits nothing is asked whether it
 fits. What was handed to a child as a plain number is looked at only if it was the number of such a
-file, and told of only if the child then uses it as a descriptor.
+file and not one that `os.open`, `os.pipe` and the like gave since, and told of only if the child
+then uses it as a descriptor.
 
     descriptor.dropped   fd, path, stack           told together with a stale use
     descriptor.stale     fd, was, now, how, stack  a child uses the number; `was` and `now`: paths
@@ -33,11 +34,16 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"unclosed file <.*name=(?P<name>'.*?'|\".*?\"|\d+)")
 _SOCKET = re.compile(r"unclosed <socket\.socket fd=(?P<name>\d+)")
 _MOST = 256
+# What gives the program a number of its own, so that it is no dead object's any more.
+_NEW = ("open", "dup", "dup2", "pipe", "pipe2", "openpty", "memfd_create", "eventfd")
 
 # Number of a descriptor: what it was when its object died, and the stack there.
 _dropped: dict[int, tuple[str, int]] = {}
 # Those that are handed to the child that is being started.
 _handed: dict[int, tuple[str, int]] = {}
+
+
+_undo: list[Undo] = []
 
 
 class _Listener:
@@ -61,6 +67,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
     def undo() -> None:
         if entry in module.filters:
             module.filters.remove(entry)
+        while _undo:
+            _undo.pop()()
 
     return [undo]
 
@@ -82,6 +90,22 @@ def _keep(number: int, stack: int) -> None:
     target = _target(number)
     if target and (number in _dropped or len(_dropped) < _MOST):
         _dropped[number] = target, stack
+        if not _undo:
+            known = (name for name in _NEW if hasattr(os, name))
+            _undo.extend(replace(os, name, _renewing(getattr(os, name))) for name in known)
+
+
+def _renewing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `os` that opens a descriptor: its number is known anew."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        for number in result if isinstance(result, tuple) else (result,):
+            _dropped.pop(number, None)
+        return result
+
+    return call
 
 
 def _target(number: int) -> str:
