@@ -21,8 +21,9 @@ BORDER := $(wildcard src/holdfast/*.pyx src/holdfast/*.pxd src/holdfast/*.pxi)
 CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 
-.PHONY: help venv demo test check core model test-python compat compat-quick stress stress-quick \
-        bench package house lint lint-python lint-cython lint-c types mypy pyright format clean
+.PHONY: help venv demo test check core model test-python compat compat-quick \
+        compat-sanitized compat-sanitized-quick stress stress-quick bench package house \
+        lint lint-python lint-cython lint-c types mypy pyright format clean
 
 help:  ## this list
 	@echo "Holdfast. Targets:"
@@ -45,7 +46,8 @@ demo: venv  ## the two programs, plain and under the guard, side by side
 	@$(RUN) examples/demo.py
 
 test:  ## everything that CI runs, on this interpreter
-	@scripts/stages "make test" check core model test-python package compat-quick stress-quick
+	@scripts/stages "make test" check core model test-python package compat-quick \
+	  compat-sanitized-quick stress-quick
 
 # ---- the parts of `make test` --------------------------------------------------------------------
 
@@ -99,6 +101,12 @@ compat: venv  ## CPython's own multiprocessing tests, with and without the guard
 
 compat-quick: venv
 	$(RUN) tests/compat/run.py --quick
+
+compat-sanitized: venv  ## others' test suites under the sanitizer: same results, no false finding
+	$(RUN) -m tests.compat.sanitized
+
+compat-sanitized-quick: venv
+	$(RUN) -m tests.compat.sanitized --quick
 
 stress: venv  ## kill campaigns, and the checker's verdict on generated programs; KILLS= PROGRAMS= SEED=
 	@scripts/apt-need cc:gcc
