@@ -31,6 +31,7 @@ ROWS = {
     "guard": "guarded",
     "watch": "watched",
     "import": "imports",
+    "check": "checking",
 }
 
 
