@@ -21,3 +21,20 @@ def test_the_statement_is_the_one_among_several_in_a_line():
     assert naming.assigned_at(place_of(text, "Process(target=work)")) == ("p",)
     assert naming.assigned_at(place_of(text, "Process()")) == ("q",)
     assert naming.assigned_at(place_of(text, "p.start()")) == ()
+
+
+def test_a_part_of_what_is_assigned_is_named_by_its_way():
+    for text, names in {
+        "a = [1, make()]": ("a[1]",),
+        "box = {'v': make()}": ("box['v']",),
+        "all = [make() for _ in range(3)]": ("all[...]",),
+        "a, b = 1, make()": ("b",),
+        "a = b = make()": ("a", "b"),
+        "a = {1: [0, make()]}": ("a[1][1]",),
+        "a = make() if x else None": ("a",),
+        "self.v: int = make()": ("self.v",),
+        "print(v := make())": ("v",),
+        "print(make())": (),
+        "a = print(make())": (),
+    }.items():
+        assert naming.assigned_at(place_of(text, "make()")) == names, text

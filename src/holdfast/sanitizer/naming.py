@@ -79,21 +79,24 @@ def assigned_at(place: Place) -> tuple[str, ...]:
     if statement is None:
         return ()
     value, targets = _assignment(statement)
-    if value is None or (call is not None and not _is_result(value, call)):
+    way = None if value is None else "" if call is None else _way(value, call)
+    if way is None:
         # walrus: the nearest one whose value it is
         for node in around(place):
             if isinstance(node, ast.NamedExpr) and (call is None or node.value is call):
                 return (ast.unparse(node.target),)
         return ()
-    if call is not None and isinstance(value, (ast.Tuple, ast.List)):
-        return tuple(
-            ast.unparse(target.elts[index])
-            for target in targets
-            if isinstance(target, (ast.Tuple, ast.List)) and len(target.elts) == len(value.elts)
-            for index, element in enumerate(value.elts)
-            if element is call
-        )
-    return tuple(ast.unparse(target) for target in targets)
+    return tuple(_named(target, value, call) or f"{ast.unparse(target)}{way}" for target in targets)
+
+
+def _named(target: ast.expr, value: ast.expr | None, call: ast.Call | None) -> str:
+    """Which one of several targets gets the result: `b` in `a, b = f(), g()`."""
+    several = (ast.Tuple, ast.List)
+    if isinstance(target, several) and isinstance(value, several):
+        for name, element in zip(target.elts, value.elts, strict=False):
+            if element is call:
+                return ast.unparse(name)
+    return ""
 
 
 def argument_of(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
@@ -162,23 +165,34 @@ def _assignment(statement: ast.stmt) -> tuple[ast.expr | None, list[ast.expr]]:
     return None, []
 
 
-def _is_result(value: ast.expr, call: ast.Call) -> bool:
-    """Whether a call's result is what an assignment stores, or a part of what it stores."""
+def _way(value: ast.expr, call: ast.Call) -> str | None:
+    """How a call's result is reached from what an assignment stores: "", "[0]", "['a']", "[...]".
+
+    None if it is no part of it.
+    """
     if value is call:
-        return True
-    if isinstance(value, (ast.Tuple, ast.List, ast.Set)):
-        return any(_is_result(each, call) for each in value.elts)
-    if isinstance(value, ast.Dict):
-        return any(_is_result(each, call) for each in value.values)
-    if isinstance(value, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
-        return _is_result(value.elt, call)
-    if isinstance(value, ast.DictComp):
-        return _is_result(value.value, call)
-    if isinstance(value, ast.IfExp):
-        return _is_result(value.body, call) or _is_result(value.orelse, call)
-    if isinstance(value, ast.BoolOp):
-        return any(_is_result(each, call) for each in value.values)
-    return False
+        return ""
+    inner: list[tuple[str, ast.expr]] = []
+    if isinstance(value, (ast.Tuple, ast.List)):
+        inner = [(f"[{index}]", each) for index, each in enumerate(value.elts)]
+    elif isinstance(value, ast.Set):
+        inner = [("[...]", each) for each in value.elts]
+    elif isinstance(value, ast.Dict):
+        keys = [f"[{ast.unparse(key)}]" if key is not None else "[...]" for key in value.keys]
+        inner = list(zip(keys, value.values, strict=True))
+    elif isinstance(value, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+        inner = [("[...]", value.elt)]
+    elif isinstance(value, ast.DictComp):
+        inner = [("[...]", value.value)]
+    elif isinstance(value, ast.IfExp):
+        inner = [("", value.body), ("", value.orelse)]
+    elif isinstance(value, ast.BoolOp):
+        inner = [("", each) for each in value.values]
+    for step, each in inner:
+        further = _way(each, call)
+        if further is not None:
+            return step + further
+    return None
 
 
 def _covers(node: ast.AST, place: Place) -> bool:

@@ -180,7 +180,7 @@ def _handed_and_dropped(
         what = telling.short(expression) if expression is not None else subject.text
         message = f"{what} exists only in the arguments of {name}, which start() deletes"
         fix = (
-            f"give it a name before: {kept} = {what}; pass {kept} in args, and keep it "
+            f"give it a name before: {kept} = {what}; pass {kept} in {first.path[0]}, and keep it "
             f"until {name} has ended (process.join())"
         )
     elif code == "HF103":

@@ -308,7 +308,8 @@ def dropped(story: Story, event: Event, others: Sequence[Sequence[Place]]) -> Dr
         text = "dropped inside start(), which deletes the target and arguments of the process"
         return Drop("start", text, own)
     operation: str = event["operation"] or ""
-    line = f" by `{own.source}`" if own is not None and own.source else ""
+    said = _said(own)
+    line = f" by `{said}`" if said else ""
     if stack and stack[0].own and operation.startswith("STORE_"):
         names = ", ".join(targets(stack[0]))
         text = f"dropped when {names or 'its name'} was bound to something else"
@@ -322,9 +323,20 @@ def dropped(story: Story, event: Event, others: Sequence[Sequence[Place]]) -> Dr
         return Drop("library", f"dropped in {stack[0].function}{_called_from(own)}", own)
     if frame is not None:
         return Drop("library", f"dropped when {frame.function} returned", own)
-    if "CALL" in operation:
+    if "CALL" in operation or operation == "POP_TOP":
         return Drop("call", f"dropped{line}", own)
     return Drop("other", f"dropped in {own.function if own is not None else 'unknown code'}", own)
+
+
+def _said(own: Place | None) -> str:
+    """The statement at a place, where it is short enough; else the line."""
+    if own is None:
+        return ""
+    statement = naming.statement_at(own)
+    if statement is None or hasattr(statement, "body"):
+        return own.source
+    text = ast.unparse(statement)
+    return text if len(text) <= 80 and "\n" not in text else own.source
 
 
 def _called_from(own: Place | None) -> str:
