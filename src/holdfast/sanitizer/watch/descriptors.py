@@ -101,7 +101,8 @@ def _renewing(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        for number in result if isinstance(result, tuple) else (result,):
+        numbers: Any = result if isinstance(result, tuple) else (result,)
+        for number in numbers:
             _dropped.pop(number, None)
         return result
 

@@ -84,7 +84,9 @@ def make_watched(module: ModuleType) -> list[Undo]:
         if not daemons:
             return
         since = time.monotonic_ns()
-        waiting = set(asked.ask(each.pid for each in daemons))
+        # A pool's workers are told to end by their pool.
+        alone = [each for each in daemons if "PoolWorker" not in str(each.name)]
+        waiting = set(asked.ask(each.pid for each in alone))
         deadline = time.monotonic() + _PATIENCE
         while waiting and time.monotonic() < deadline:
             waiting -= asked.answered(recorder.all_states(), since)
