@@ -12,6 +12,8 @@
 
 `import holdfast` loads none of it; each name is loaded when it is first used. All it does is to
 see to it that the processes which this one starts from now on will be of one family (_family.py).
+
+PYTEST_DONT_REWRITE: pytest, which has a plugin of ours, shall not complain of being too late.
 """
 
 from __future__ import annotations

@@ -31,12 +31,13 @@ WRONG = """
         process.start()
         return process
 
-    def write(array):
+    def write(go, array):
+        go.wait()
         array[0] = 7
 
-    def start_raw():
+    def start_raw(go):
         array = mp.RawArray("i", 10)
-        mp.Process(target=write, args=(array,)).start()
+        mp.Process(target=write, args=(go, array)).start()
 
     def test_local():
         provoke()
@@ -67,7 +68,9 @@ WRONG = """
         process.join()
 
     def test_process_left_behind():
-        start_raw()
+        go = mp.Event()
+        start_raw(go)
+        go.set()
 
     def test_segment_never_unlinked():
         segment = shared_memory.SharedMemory(create=True, size=64)
