@@ -25,6 +25,7 @@ and 155003; NumPy issue 23305; proc(5), /proc/pid/pagemap.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import mmap
@@ -139,7 +140,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
                 stack=attempt.deleting or recorder.stack(),
             )
             raise
-        notes = _notes.pop(uid)
+        notes = _notes.pop(uid, None) or _Notes()  # another thread may have closed it as well
         self.__dict__.pop(_KEY, None)
         recorder.record(
             "shm.closed", uid=uid, links=links, used_ns=notes.used_ns, how=how,
@@ -155,21 +156,14 @@ def make_watched(module: ModuleType) -> list[Undo]:
         uid, name = reach.uid_of(self), self._name.removeprefix("/")
         inode = _inode_of(name)
         outer, attempt.unlinking = attempt.unlinking, True
-        missing = False
         try:
             unlink(self)
         except FileNotFoundError:
-            missing = True
+            _tell_unlinked(self, uid, name, inode, missing=True)
             raise
         finally:
             attempt.unlinking = outer
-            if attempt.opening is self:
-                attempt.unlinked = not missing
-            else:
-                recorder.record(
-                    "shm.unlinked", uid=uid, name=name, inode=inode, missing=missing,
-                    stack=recorder.stack(),
-                )  # fmt: skip
+        _tell_unlinked(self, uid, name, inode, missing=False)
 
     @functools.wraps(delete)
     def watched_del(self: Any) -> None:
@@ -217,7 +211,7 @@ def _tell_opened(memory: Any) -> None:
         uid=uid,
         name=str(memory._name).removeprefix("/"),
         created=bool(memory._flags & os.O_EXCL),
-        inode=os.fstat(memory._fd).st_ino,
+        inode=_inode(memory),
         size=int(memory._size),
         stack=recorder.stack(),
     )
@@ -233,6 +227,22 @@ def _tell_failure(memory: Any, name: Any, error: OSError) -> None:
         unlinked=attempt.unlinked,
         stack=recorder.stack(),
     )
+
+
+def _tell_unlinked(memory: Any, uid: int, name: str, inode: int, *, missing: bool) -> None:
+    if attempt.opening is memory:
+        attempt.unlinked = not missing
+        return
+    recorder.record(
+        "shm.unlinked", uid=uid, name=name, inode=inode, missing=missing, stack=recorder.stack()
+    )
+
+
+def _inode(memory: Any) -> int:
+    try:
+        return os.fstat(memory._fd).st_ino
+    except OSError:
+        return 0
 
 
 def _inode_of(name: str) -> int:
@@ -319,8 +329,9 @@ def look() -> None:
             recorder.record(
                 "shm.used", uid=left.uid, leaving=leaving.leaving(), stack=recorder.stack()
             )
-        if left.references() <= _ALONE and left in _left:
-            _left.remove(left)
+        if left.references() <= _ALONE:
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                _left.remove(left)
 
 
 def _at_exit() -> None:
