@@ -17,6 +17,8 @@ from holdfast.lint.rules.module_global_by_name import ModuleGlobalByName
 from holdfast.lint.rules.pipe_end_kept import PipeEndKept
 from holdfast.lint.rules.pool_result_after_exit import PoolResultAfterExit
 from holdfast.lint.rules.proxy_last_use import ProxyLastUse
+from holdfast.lint.rules.queue_join_before_drain import QueueJoinBeforeDrain
+from holdfast.lint.rules.queue_put_mutated import QueuePutMutated
 from holdfast.lint.rules.rebound_in_loop import ReboundInLoop
 from holdfast.lint.rules.semaphore_gone import SemaphoreGone
 from holdfast.lint.rules.shm_attach_tracked import ShmAttachTracked
@@ -57,6 +59,8 @@ RULES: tuple[type[Rule], ...] = (
     PoolResultAfterExit,
     TemporaryOwner,
     PipeEndKept,
+    QueueJoinBeforeDrain,
+    QueuePutMutated,
     KillHoldingLock,
     ForkWithThreads,
 )

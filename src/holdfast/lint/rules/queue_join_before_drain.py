@@ -1,0 +1,125 @@
+"""HF612 queue-join-before-drain: a process is joined before its queue is drained.
+
+## What it does
+
+Finds `process.join()` before the first `queue.get()`, where the process puts items on that queue
+in a loop.
+
+## Why is this bad?
+
+`put()` hands an item to a thread of the process, which writes it to a pipe. The pipe holds 64 KiB.
+The process does not end before everything has been written, and nobody reads: the parent waits for
+the child, and the child for the parent. With few small items it works, so it passes the tests.
+
+## Example
+
+    process = mp.Process(target=produce, args=(queue,))
+    process.start()
+    process.join()
+    items = [queue.get() for _ in range(1000)]
+
+## Use instead
+
+    process = mp.Process(target=produce, args=(queue,))
+    process.start()
+    items = [queue.get() for _ in range(1000)]
+    process.join()
+
+## When it is safe
+
+If everything that the processes put is read before they are joined; with a manager's queue, or a
+SimpleQueue, whose `put()` itself waits.
+
+## References
+
+"Joining processes that use queues" in the programming guidelines; python/cpython#73983.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.around import in_loop
+from holdfast.lint.events import Rule
+from holdfast.lint.library import without_limit
+from holdfast.lint.things import Bound, Function
+from holdfast.lint.views import TRUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.findings import Finding
+    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.state import Spot
+    from holdfast.lint.things import Thing
+
+_QUEUES = {"Queue", "JoinableQueue"}
+_JOINED, _DRAINED = "-joined", "-drained"
+_READING = {"get", "get_nowait"}
+
+
+class QueueJoinBeforeDrain(Rule):
+    """See the module."""
+
+    code = "HF612"
+
+    def __init__(self) -> None:
+        self._joins: dict[Thing, tuple[Spot, str]] = {}
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """A process is joined; a queue is read."""
+        thing = call.receiver
+        if thing is None or call.node is None:
+            return
+        if thing.kind.role == "process" and call.name == "join" and without_limit(call):
+            self._joined(thing, call.node, scene)
+        elif thing.kind.role == "shared" and thing.kind.name in _QUEUES and call.name in _READING:
+            if scene.state.get(thing, _JOINED) == TRUE and thing in self._joins:
+                spot, process = self._joins[thing]
+                name = scene.name_of(thing)
+                yield self.found(
+                    scene,
+                    spot,
+                    f"{process} is joined before {name} is read, on which it puts items: when the "
+                    "pipe behind it is full, both wait for each other",
+                    fix=f"read {name} first, then join",
+                    subject=Subject(thing.kind.name, f"a {thing.text}", (name,)),
+                    confidence="low" if scene.state.exceptional else "medium",
+                )
+            scene.state.put(thing, _DRAINED, TRUE)
+
+    def _joined(self, process: Thing, node: ast.AST, scene: Scene) -> None:
+        for each in scene.state.handed.get(process, ()):
+            queue = each.thing
+            if queue.kind.role != "shared" or queue.kind.name not in _QUEUES:
+                continue
+            if not scene.state.get(queue, _DRAINED) and _puts_in_a_loop(process, scene):
+                self._joins[queue] = (scene.spots(node)[-1], scene.name_of(process))
+                scene.state.put(queue, _JOINED, TRUE)
+
+
+def _puts_in_a_loop(process: Thing, scene: Scene) -> bool:
+    """Whether the target of a process is known, and puts items in a loop."""
+    node = process.node
+    if not isinstance(node, ast.Call):
+        return False
+    for keyword in node.keywords:
+        if keyword.arg != "target":
+            continue
+        for value in scene.evaluate(keyword.value):
+            function = value.function if isinstance(value, Bound) else value
+            if isinstance(function, Function) and _has_loop(function):
+                return True
+    return False
+
+
+def _has_loop(function: Function) -> bool:
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr == "put"
+        and in_loop(function.module.tree, each) is not None
+        for each in ast.walk(function.node)
+    )

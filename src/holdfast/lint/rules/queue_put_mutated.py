@@ -1,0 +1,138 @@
+"""HF614 queue-put-mutated: an object was changed after it had been put on a queue.
+
+## What it does
+
+Finds `queue.put(name)` of a `multiprocessing.Queue` where the same function then changes the object
+in place: by an assignment to an element, or by `append`, `clear`, `update` and the like.
+
+## Why is this bad?
+
+`put()` does not pickle: it hands the object to a thread that pickles it later. What is changed
+meanwhile arrives changed, or half changed, and now and then the thread raises because a dictionary
+grew under it. A loop that fills one buffer again and again sends the last frame many times.
+
+## Example
+
+    while True:
+        camera.read(into=frame)
+        frame[0] = number
+        queue.put(frame)
+
+## Use instead
+
+    while True:
+        camera.read(into=frame)
+        frame[0] = number
+        queue.put(frame.copy())
+
+## When it is safe
+
+If the name stands for another object before the change, or a copy is put. A SimpleQueue and a
+connection pickle at once.
+
+## References
+
+python/cpython#109554, python/cpython#77060.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from holdfast.findings import Subject
+from holdfast.lint.around import ancestors
+from holdfast.lint.events import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.findings import Finding
+    from holdfast.lint.events import Call, Scene
+
+_QUEUES = {"Queue", "JoinableQueue"}
+_CHANGING = {
+    "append", "extend", "insert", "clear", "update", "pop", "popitem", "remove", "sort", "reverse",
+    "fill", "add", "discard", "setdefault",
+}  # fmt: skip
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class QueuePutMutated(Rule):
+    """See the module."""
+
+    code = "HF614"
+
+    def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
+        """Something is put on a queue."""
+        queue = call.receiver
+        if queue is None or call.node is None or call.name not in {"put", "put_nowait"}:
+            return
+        if queue.kind.role != "shared" or queue.kind.name not in _QUEUES or not call.arguments:
+            return
+        node = call.arguments[0].node
+        if not isinstance(node, ast.Name):
+            return
+        change = _change_after(scene.module.tree, call.node, node.id)
+        if change is not None:
+            yield self.found(
+                scene,
+                node,
+                f"{node.id} is changed in line {change.lineno} after it has been put on "
+                f"{scene.name_of(queue)}, which pickles it later: the receiver may get it changed",
+                fix=f"put a copy of {node.id}, or make a new one for each item",
+                subject=Subject(queue.kind.name, f"a {queue.text}", (node.id,)),
+                confidence="low" if scene.state.exceptional else "medium",
+            )
+
+
+def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
+    """The statement that changes what a name stands for, after a call, before it is rebound."""
+    inside = call
+    for around in ancestors(tree, call):
+        for _, value in ast.iter_fields(around):
+            if not isinstance(value, list) or inside not in value:
+                continue
+            block = [each for each in value if isinstance(each, ast.stmt)]
+            at = next(number for number, each in enumerate(block) if each is inside)
+            later = block[at + 1 :]
+            if isinstance(around, (ast.For, ast.While, ast.AsyncFor)) and value is around.body:
+                target = getattr(around, "target", None)
+                if target is None or not _binds(target, name):
+                    later += block[:at]  # the next round
+            for statement in later:
+                how = _does(statement, name)
+                if how == "changes":
+                    return statement
+                if how == "ends":
+                    return None
+        if isinstance(around, _FUNCTIONS):
+            return None
+        inside = around
+    return None
+
+
+def _does(statement: ast.stmt, name: str) -> str:
+    """What a statement does with what a name stands for: "changes", "ends" or nothing."""
+    if isinstance(statement, (ast.Return, ast.Raise, ast.Break)):
+        return "ends"
+    for each in ast.walk(statement):
+        if isinstance(each, ast.Name) and each.id == name and not isinstance(each.ctx, ast.Load):
+            return "ends"
+    for each in ast.walk(statement):
+        if isinstance(each, (ast.Assign, ast.AugAssign)):
+            targets = each.targets if isinstance(each, ast.Assign) else [each.target]
+            if any(isinstance(t, ast.Subscript) and _is(t.value, name) for t in targets):
+                return "changes"
+        func = each.func if isinstance(each, ast.Call) else None
+        if isinstance(func, ast.Attribute) and func.attr in _CHANGING and _is(func.value, name):
+            return "changes"
+    return ""
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _binds(target: ast.AST, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(target))
