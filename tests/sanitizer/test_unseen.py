@@ -106,7 +106,7 @@ PROGRAMS = {
         print(sharedctypes.rebuild_ctype.__qualname__, sharedctypes.rebuild_ctype.__module__)
         print(mp.Process.start.__doc__, mp.Process.__init__.__name__, os._exit.__name__)
         print(pickle.loads(pickle.dumps(sharedctypes.rebuild_ctype)) is sharedctypes.rebuild_ctype)
-        print(repr(mp.Value("i", 4)), repr(mp.Lock()), sorted(vars(mp.Value("i", 4))))
+        print(repr(mp.Value("i", 4)), repr(mp.Lock()), mp.Value("i", 4).get_lock())
         print(ctypes.addressof.__doc__, ctypes.sizeof(mp.RawValue("d")))
         print(isinstance(vars(sharedctypes.Synchronized)["value"], property))
     """,

@@ -91,8 +91,14 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
         if first is None:
             known[key] = finding
         else:
-            known[key] = dataclasses.replace(first, count=first.count + finding.count)
+            # The one that tells more stands for both: it knows who got the bytes.
+            best = finding if _has_victim(finding) and not _has_victim(first) else first
+            known[key] = dataclasses.replace(best, count=first.count + finding.count)
     return sorted(known.values(), key=_time)
+
+
+def _has_victim(finding: Finding) -> bool:
+    return any(step.role == "victim" for step in finding.steps)
 
 
 def _time(finding: Finding) -> int:
