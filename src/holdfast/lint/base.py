@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Finding
     from holdfast.lint.catalogue import Kind
-    from holdfast.lint.events import Call
+    from holdfast.lint.events import Argument, Call
     from holdfast.lint.modules import Project
     from holdfast.lint.options import Options
     from holdfast.lint.things import Value
@@ -138,6 +138,17 @@ class Base:
     def visit_call(self, node: ast.Call, state: State) -> Refs:
         """What a call gives; what it does is done to the state."""
         _not_here(node, state)
+
+    def call(
+        self,
+        callee: Value,
+        node: ast.Call,
+        arguments: Sequence[Argument],
+        state: State,
+        mark: int,
+    ) -> Refs:
+        """What one callee does and gives."""
+        _not_here(callee, node, arguments, state, mark)
 
     def library_attribute(self, owner: Thing, name: str, node: ast.AST, state: State) -> Refs:
         """An attribute of a thing that is a library's."""

@@ -41,7 +41,7 @@ class Conditions(Calls):
                 no.facts[key] = (False, _names(test))
         for at, outcome in ((yes, True), (no, False)):
             if at is not None:
-                self._learn(test, outcome, at)
+                self.learn(test, outcome, at)
         return yes, no
 
     def _decided(self, test: ast.expr, refs: Refs, state: State) -> set[bool]:
@@ -74,14 +74,14 @@ class Conditions(Calls):
             return {True}
         return {True, False}
 
-    def _learn(self, test: ast.expr, outcome: bool, state: State) -> None:
+    def learn(self, test: ast.expr, outcome: bool, state: State) -> None:
         """What a condition tells about the values in it."""
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            self._learn(test.operand, not outcome, state)
+            self.learn(test.operand, not outcome, state)
         elif isinstance(test, ast.BoolOp):
             if isinstance(test.op, ast.And) == outcome:
                 for each in test.values:
-                    self._learn(each, outcome, state)
+                    self.learn(each, outcome, state)
         elif isinstance(test, ast.Compare) and len(test.ops) == 1:
             right = test.comparators[0]
             if is_none(right):
@@ -91,6 +91,9 @@ class Conditions(Calls):
                         self._known_ended(test.left.value, state)
                 else:
                     self._filter(test.left, outcome != same, state)
+            elif isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
+                if isinstance(test.ops[0], ast.Eq) == outcome:  # it is some number
+                    self._known_ended(test.left.value, state)
         elif isinstance(test, (ast.Name, ast.Attribute)):
             self._filter(test, outcome, state)
         elif isinstance(test, ast.Call):
@@ -142,6 +145,14 @@ class Conditions(Calls):
         """These conditions are true from here on."""
         for test in tests:
             self.eval(test, state)
+
+
+def expects_failure(node: ast.expr) -> bool:
+    """Whether a `with` of this is over as soon as something in it fails, as it should."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name == "raises" or name.startswith("assertRaises")
 
 
 def is_none(node: ast.expr) -> bool:

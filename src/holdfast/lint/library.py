@@ -259,6 +259,8 @@ class Library(Views):
         """An attribute of a thing of a library: a method, or a part."""
         if name == "buf" and owner.kind.role == "segment":
             return self.view(owner, node, state)
+        if name == "shm" and owner.kind.name == "ShareableList":
+            return frozenset({owner})  # stands for the segment in which it lies
         if owner.kind.role == "view":
             return self.attribute_of_view(owner, name, node, state)
         return frozenset({Bound(owner, name)})
@@ -392,6 +394,8 @@ class Library(Views):
         elif call.name in {"join", "cancel"}:
             state.escaped.discard(thread)
             state.put(thread, "-started", NOTHING)
+            # It has done what it does: it may have joined the processes that it was given.
+            state.note(state.reach([thread]), UNSURE, surely=True)
         return NOTHING
 
     def method_of_container(self, container: Thing, call: Call, state: State) -> Refs:
@@ -621,6 +625,32 @@ def _ends(machine: Library, name: Named, call: Call, state: State) -> Refs:
     return NOTHING
 
 
+def _signalled(machine: Library, name: Named, call: Call, state: State) -> Refs:
+    """os.kill(process.pid, ...), os.waitpid(process.pid, 0)."""
+    del machine
+    first = call.argument("pid", 0)
+    for each in first.refs if first is not None else ():
+        if isinstance(each, Bound) and each.name in {"pid", "ident"}:
+            word = ENDED if name.name == "os.waitpid" else KILLED
+            state.note([each.receiver], word, surely=True)
+    return NOTHING
+
+
+def _mapped(machine: Library, name: Named, call: Call, state: State) -> Refs:
+    """map(f, x): as if each element had been asked for."""
+    assert call.node is not None
+    if len(call.arguments) < 2:
+        return NOTHING
+    found = NOTHING
+    for element in machine.rounds(call.arguments[1].refs, state):
+        for function in call.arguments[0].refs:
+            given = [Argument("", call.arguments[1].node, element)]
+            found |= machine.call(function, call.node, given, state, 0)
+    if name.name == "builtins.filter":
+        found = machine.elements_of(call.arguments[1].refs, state)
+    return machine.container(call.node, found, state)
+
+
 def _spawn(machine: Library, name: Named, call: Call, state: State) -> Refs:
     """torch.multiprocessing.spawn(fn, args, nprocs, join): joins its processes unless told not."""
     assert call.node is not None
@@ -672,8 +702,10 @@ _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
         f"builtins.{name}": _copied
         for name in ("list", "tuple", "set", "frozenset", "sorted", "reversed", "dict", "iter")
     },
-    "builtins.map": _copied,
-    "builtins.filter": _copied,
+    "builtins.map": _mapped,
+    "builtins.filter": _mapped,
+    "os.kill": _signalled,
+    "os.waitpid": _signalled,
     "collections.deque": _copied,
     "collections.OrderedDict": _copied,
     "itertools.chain": _copied,

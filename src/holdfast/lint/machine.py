@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame, all_arguments, local_names
 from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
-from holdfast.lint.conditions import Conditions, functions_called_last, is_main_block
+from holdfast.lint.conditions import (
+    Conditions,
+    expects_failure,
+    functions_called_last,
+    is_main_block,
+)
 from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.modules import Module, absolute_name
@@ -354,6 +359,7 @@ class Machine(Conditions):
 
     def _do_assert(self, node: ast.Assert, state: State) -> None:
         self.eval(node.test, state)
+        self.learn(node.test, True, state)
 
     def _do_pass(self, node: ast.stmt, state: State) -> None:
         del node, state
@@ -361,7 +367,10 @@ class Machine(Conditions):
     def _do_return(self, node: ast.Return, state: State) -> Flow:
         refs = self.eval(node.value, state)
         self.temporaries[-1].clear()
-        return Flow() if state.dead else Flow(returns=[(state, refs)])
+        if state.dead:
+            return Flow()
+        self.check_drops(state, node, "temporary", refs)
+        return Flow(returns=[(state, refs)])
 
     def _do_raise(self, node: ast.Raise, state: State) -> Flow:
         self.eval(node.exc, state)
@@ -573,6 +582,10 @@ class Machine(Conditions):
     # ---- with, try ------------------------------------------------------------------------------
 
     def _do_with(self, node: ast.With | ast.AsyncWith, state: State) -> Flow:
+        if any(expects_failure(item.context_expr) for item in node.items):
+            with self.quiet():  # what a test expects to fail has not happened
+                self.run(node.body, [state.copy()])
+            return Flow(after=[state])
         held: list[Refs] = []
         for item in node.items:
             refs = self.eval(item.context_expr, state)

@@ -11,7 +11,7 @@ from holdfast.lint.state import ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE
 if TYPE_CHECKING:
     from holdfast.findings import Confidence
     from holdfast.lint.events import Scene
-    from holdfast.lint.state import Handed
+    from holdfast.lint.state import Handed, Spot
     from holdfast.lint.things import Thing
 
 SPAWNING = {"spawn", "forkserver"}
@@ -56,13 +56,20 @@ def subject(handed: Handed, name: str) -> Subject:
     return Subject(thing.kind.name, a(thing.text), (full,))
 
 
-def names(handed: Handed, scene: Scene) -> str:
+def names(handed: Handed, scene: Scene, spot: Spot | None = None) -> str:
     """What the function at hand calls the object that was given."""
-    node = handed.spots[-1].node
+    at = spot or handed.spots[-1]
+    node = at.node
     if isinstance(node, ast.Attribute) and handed.via == "target":
         node = node.value
-    if isinstance(node, ast.expr):
-        return handed.spots[-1].module.segment(node)
+    if isinstance(node, ast.NamedExpr):
+        node = node.target
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+        return at.module.segment(node)
+    if isinstance(node, ast.Call):  # of a function of the project that starts the process
+        for each in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if isinstance(each, ast.Name) and handed.owner in scene.evaluate(each):
+                return each.id
     return scene.name_of(handed.owner)
 
 

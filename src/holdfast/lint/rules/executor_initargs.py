@@ -68,6 +68,6 @@ class ExecutorInitargs(Rule):
             f"{words.what(handed)} is kept by the executor only, which is dropped while its "
             f"workers may be busy: {words.consequence(handed.thing, method)}",
             fix="keep the executor until its work is done, best by a with block",
-            subject=words.subject(handed, words.names(handed, scene)),
+            subject=words.subject(handed, words.names(handed, scene, drop.spot)),
             confidence=drop.confidence,
         )

@@ -70,7 +70,7 @@ class LocalDropped(Rule):
         method = scene.method(handed.process)
         if not words.harmed(handed.thing, method) or words.only_semaphore(handed.thing):
             return
-        name = words.names(handed, scene)
+        name = words.names(handed, scene, drop.spot)
         yield self.found(
             scene,
             drop.spot,

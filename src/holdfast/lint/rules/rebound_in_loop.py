@@ -66,7 +66,7 @@ class ReboundInLoop(Rule):
         method = scene.method(handed.process)
         if not words.harmed(handed.thing, method) or words.only_semaphore(handed.thing):
             return
-        name = words.names(handed, scene)
+        name = words.names(handed, scene, drop.spot)
         line = getattr(drop.where, "lineno", 0)
         yield self.found(
             scene,

@@ -88,6 +88,6 @@ class SemaphoreGone(Rule):
             spot,
             f"{words.what(handed)} dies when {when}; {words.consequence(thing, method)}",
             fix="keep it until the process has been joined",
-            subject=words.subject(handed, words.names(handed, scene)),
+            subject=words.subject(handed, words.names(handed, scene, spot)),
             confidence=confidence,
         )
