@@ -16,6 +16,7 @@ from holdfast.findings import Finding, Place, Step, Subject
 from holdfast.sanitizer import naming, states
 from holdfast.sanitizer.detect import blocked as looking
 from holdfast.sanitizer.detect import telling
+from holdfast.sanitizer.watch import owners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,21 +198,34 @@ def _joined(
     )
 
 
+def names_of_dropped(story: Story) -> dict[str, Event]:
+    """The semaphores of dropped queues that a child looked for in vain: where each was dropped.
+
+    A queue that only the arguments of the process had is none of them: start() has dropped it, and
+    what is to be said of that is the same for everything with a semaphore (HF201).
+    """
+    locks = looking.locks(story)
+    gone = {
+        event["uid"]: event
+        for event in story.of("queue.gone")
+        if not event["leaving"] and not any(map(telling.is_start, story.stack(event)))
+    }
+    found: dict[str, Event] = {}
+    for missing in story.of("semaphore.missing"):
+        lock = locks.get(owners.uid_of_name(missing["name"]))
+        if lock is not None and lock.whole_uid in gone:
+            found[missing["name"]] = gone[lock.whole_uid]
+    return found
+
+
 def _missing(story: Story, new: dict[int, Event]) -> Iterator[Finding]:
     """Queues that were dropped before the child had opened them."""
-    locks = looking.locks(story)
+    dropped = names_of_dropped(story)
     for missing in story.of("semaphore.missing"):
-        from holdfast.sanitizer.watch.owners import uid_of_name
-
-        lock = locks.get(uid_of_name(missing["name"]))
-        if lock is None or lock.whole_uid not in new:
+        gone = dropped.get(missing["name"])
+        if gone is None or gone["uid"] not in new:
             continue
-        gone = next(
-            (each for each in story.of("queue.gone") if each["uid"] == lock.whole_uid), None
-        )
-        if gone is None or gone["leaving"]:
-            continue
-        queue, member = new[lock.whole_uid], story.member(missing.number)
+        queue, member = new[gone["uid"]], story.member(missing.number)
         subject = subject_of(story, queue)
         what = telling.called(subject, "the queue")
         parent = story.name(gone.number)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Finding, Place, Subject
-from holdfast.sanitizer.detect import telling
+from holdfast.sanitizer.detect import queues, telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ def detect(story: Story) -> Iterator[Finding]:
     new = {event["name"]: event for event in story.of("semaphore.new")}
     unlinked = {event["name"]: event for event in story.of("semaphore.unlinked")}
     starting = {(event.number, event["token"]): event for event in story.of("process.starting")}
+    of_queues = queues.names_of_dropped(story)
     told: set[tuple[int, str]] = set()
     for missing in story.of("semaphore.missing"):
         name = missing["name"]
@@ -35,6 +36,8 @@ def detect(story: Story) -> Iterator[Finding]:
         start = starting.get((sending.number, sending["token"])) if sending is not None else None
         leaving = gone is not None and bool(gone["leaving"])
         if not leaving and _is_of_dropped_block(story, origin, start):
+            continue
+        if not leaving and name in of_queues:
             continue
         kind = telling.kind_of(story.stack(origin), "Lock")
         if (missing.number, kind) in told:

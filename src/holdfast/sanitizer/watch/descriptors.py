@@ -95,15 +95,18 @@ def _keep(number: int, stack: int) -> None:
             _undo.extend(replace(os, name, _renewing(getattr(os, name))) for name in known)
 
 
+def _renew(opened: int | tuple[int, ...]) -> None:
+    for number in (opened,) if isinstance(opened, int) else opened:
+        _dropped.pop(number, None)
+
+
 def _renewing(original: Callable[..., Any]) -> Callable[..., Any]:
     """A function of `os` that opens a descriptor: its number is known anew."""
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        numbers: Any = result if isinstance(result, tuple) else (result,)
-        for number in numbers:
-            _dropped.pop(number, None)
+        result: Any = original(*args, **kwargs)
+        _renew(result)
         return result
 
     return call
