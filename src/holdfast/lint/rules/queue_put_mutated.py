@@ -38,7 +38,7 @@ python/cpython#109554, python/cpython#77060.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
@@ -91,12 +91,15 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     inside = call
     for around in ancestors(tree, call):
         for _, value in ast.iter_fields(around):
-            if not isinstance(value, list) or inside not in value:
+            if not isinstance(value, list):
                 continue
-            block = [each for each in value if isinstance(each, ast.stmt)]
-            at = next(number for number, each in enumerate(block) if each is inside)
+            body = cast("list[Any]", value)
+            block = [each for each in body if isinstance(each, ast.stmt)]
+            if not isinstance(inside, ast.stmt) or inside not in block:
+                continue
+            at = block.index(inside)
             later = block[at + 1 :]
-            if isinstance(around, (ast.For, ast.While, ast.AsyncFor)) and value is around.body:
+            if isinstance(around, (ast.For, ast.While, ast.AsyncFor)) and body is around.body:
                 target = getattr(around, "target", None)
                 if target is None or not _binds(target, name):
                     later += block[:at]  # the next round

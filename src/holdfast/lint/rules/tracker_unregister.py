@@ -2,8 +2,8 @@
 
 ## What it does
 
-Finds `resource_tracker.unregister(...)` of a segment in a program whose processes are started by
-multiprocessing.
+Finds `resource_tracker.unregister(...)` of a segment in a function that the program gives to a
+process or a pool as what it runs.
 
 ## Why is this bad?
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
 
-_STARTS = re.compile(r"\b(?:\w*Process|\w*Pool|ProcessPoolExecutor)\s*\(")
 TRACK_SINCE = (3, 13)
 
 
@@ -71,7 +70,6 @@ class TrackerUnregister(Rule):
             for thing in scene.state.heap
             if thing.kind.role == "segment"
         )
-        starts = _STARTS.search(scene.module.text) is not None
         if scene.options.target >= TRACK_SINCE:
             advice = "leave it out in a child of the creator; elsewhere attach with track=False"
         else:
@@ -86,5 +84,13 @@ class TrackerUnregister(Rule):
             subject=Subject(
                 "SharedMemory", "a segment", (scene.module.segment(call.arguments[0].node),)
             ),
-            confidence="medium" if starts and not owned else "low",
+            confidence="medium" if _runs_in_a_child(scene) and not owned else "low",
         )
+
+
+def _runs_in_a_child(scene: Scene) -> bool:
+    """Whether the module starts a process, or a pool's task, with the function at hand."""
+    name = re.escape(scene.function.rpartition(".")[2])
+    target = rf"\b(?:target|initializer)\s*=\s*[\w.]*\b{name}\b"
+    task = rf"\.(?:map|imap|imap_unordered|starmap|apply|submit|\w+_async)\(\s*[\w.]*\b{name}\b"
+    return bool(name) and re.search(rf"{target}|{task}", scene.module.text) is not None
