@@ -346,6 +346,20 @@ RIGHT = {
             gc.collect()
             other = mp.RawArray("i", 4)
     """,
+    "barrier whose parties are done with it": """
+        def meet(barrier, turn):
+            barrier.wait()
+            turn.send("met"); turn.recv()
+
+        def main():
+            turn = Turn()
+            barrier = mp.Barrier(2)
+            process = mp.Process(target=meet, args=(barrier, turn.theirs))
+            process.start(); barrier.wait(); wait(turn)
+            barrier = None
+            turn.ours.send("end")
+            process.join()
+    """,
     "views that keep the memory": """
         def main():
             pointed = ctypes.pointer(mp.RawValue("i", 0)).contents

@@ -2,7 +2,7 @@
 
 A block that was *handed* to a process (reachable from what `start()` was given, or pickled for it)
 and dropped while that process lives is a hazard if the drop was inside `start()`, if the block was
-used or changed after it, or if it is of a kind whose use nobody sees (Raw objects, Barrier, what
+used or changed after it, or if it is of a kind whose use nobody sees (Raw objects, what
 `get_obj()` gave) and the process went on working. A block that was merely *inherited* is a hazard
 if it was used after the drop. Everything else is silent.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # A worker of a pool that got an object whose use nobody sees may use it if it works on for so long
 # after the drop: else it is only about to leave.
 _WORKS_ON_NS = 50_000_000
-# Kinds with a lock: their use is seen, unless get_obj() was called.
-_SEEN = ("Value", "Array")
+# Kinds whose use is seen, unless get_obj() was called.
+_SEEN = ("Value", "Array", "Barrier")
 _MOST_STEPS = 4
 # After a death nobody has told of, memory may be the next one's.
 _UNKNOWN = Place("", 0)
