@@ -178,17 +178,17 @@ _busy = False
 def _watch(settings: _Settings) -> Watch | None:
     """The watch of this process; None if somebody else watches it, or a run around this one."""
     from holdfast.errors import HoldfastError
-    from holdfast.sanitizer import recorder
 
-    if _busy or (recorder.active() and not _watches):
-        return None
-    if not _watches:
+    try:
         from holdfast.pytest_watch import Watch
+        from holdfast.sanitizer import recorder
 
-        try:
+        if _busy or (recorder.active() and not _watches):
+            return None
+        if not _watches:
             _watches.append(Watch({"as_is": settings.as_is, "guard": False}))
-        except (OSError, HoldfastError, ImportError) as error:
-            raise pytest.UsageError(f"--holdfast: {error}") from error
+    except (OSError, HoldfastError, ImportError) as error:
+        raise pytest.UsageError(f"--holdfast: {error}") from error
     return _watches[0]
 
 

@@ -234,7 +234,9 @@ class Watch:
         mine: list[Finding] = []
         for finding in self._found(story):
             owner = self._owner(story, finding)
-            if owner is None or (finding.code in _OF_AN_END and not (ended and owner is self._now)):
+            if owner is None:
+                continue
+            if finding.code in _OF_AN_END and not (ended and self._made_in(story, finding)):
                 continue
             times = [step.at_ns for step in finding.steps if step.at_ns is not None]
             place = finding.place
@@ -294,7 +296,8 @@ class Watch:
         """Tell the story as if this process had ended here: what is left, is left for good."""
         story.ended_ns = time.monotonic_ns()
         me = recorder.number()
-        opened = {event["uid"] for event in story.of("shm.opened") if event.number == me}
+        mine = [event for event in story.of("shm.opened") if event.number == me]
+        opened = {event["uid"] for event in mine if self._now.has(event.at_ns)}
         closed = {event["uid"] for event in story.of("shm.closed")}
         if me in story.members and opened <= closed:
             story.members[me].ended_ns, story.members[me].status = story.ended_ns, 0
@@ -305,23 +308,30 @@ class Watch:
         """The test that a finding belongs to; None if it is a child's that judges itself."""
         me = recorder.number()
         judges = {event.number for event in story.of(_JUDGED)} - {me}
+        if any(judges & set(_line(story, step)) for step in finding.steps if step.at_ns):
+            return None
+        return self._maker(story, finding) or self._now
+
+    def _made_in(self, story: Story, finding: Finding) -> bool:
+        """Whether the test that runs has made what a finding is about."""
+        return self._maker(story, finding) is self._now
+
+    def _maker(self, story: Story, finding: Finding) -> Window | None:
+        """The test that made what a finding is about, or started who did; None if none did."""
         known = [step for step in finding.steps if step.at_ns is not None]
-        for step in known:
-            if judges & set(_line(story, step)):
-                return None
         first = next(
             (step for step in known if step.role == "created"),
             min(known, key=_time, default=None),
         )
         if first is None:
-            return self._now
+            return None
         for number in _line(story, first):
             member = story.member(number)
-            if member.parent == me:
+            if member.parent == recorder.number():
                 owner = self._at(member.began_ns)
                 if owner is not None:
                     return owner
-        return self._at(_time(first)) or self._now
+        return self._at(_time(first))
 
     def _at(self, at_ns: int) -> Window | None:
         """The test that made what was made at that time; None if none did."""

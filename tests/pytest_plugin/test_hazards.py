@@ -72,7 +72,14 @@ WRONG = """
         start_raw(go)
         go.set()
 
-    def test_segment_never_unlinked():
+    @pytest.fixture(scope="session")
+    def other():
+        segment = shared_memory.SharedMemory(create=True, size=64)
+        yield segment
+        segment.close()
+        segment.unlink()
+
+    def test_segment_never_unlinked(other):
         segment = shared_memory.SharedMemory(create=True, size=64)
         segment.close()
 
