@@ -88,15 +88,16 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     words = re.compile(rf"{_WORDS}|\b(?:{more})\b" if more else _WORDS)
     definitions = list(_definitions(module))
     texts = {node: _text(module, node) for node, _, _ in definitions}
-    chosen: set[ast.AST] = {
-        each
-        for each in module.tree.body
-        if isinstance(each, ast.ClassDef) and words.search(_head(module, each))
-    }
-    names = {each.name for each in chosen if isinstance(each, ast.ClassDef)}
+    heads = {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
+    chosen: set[ast.AST] = set()
+    names: set[str] = set()
     methods: set[str] = set()
     for number in range(5):
         before = len(chosen)
+        for each, head in heads.items():
+            if each not in chosen and words.search(head):
+                chosen.add(each)
+                names.add(each.name)
         for node, cls, _ in definitions:
             if node not in chosen and words.search(texts[node]):
                 chosen.add(node)

@@ -238,9 +238,9 @@ def _imported(data: bytes) -> Iterator[tuple[bytes, set[bytes] | None]]:
     """The last part of each module that a file imports, and which names; None for any."""
     at = data.find(b"import ")
     while at >= 0:
-        start = data.rfind(b"\n", 0, at) + 1
+        start = max(data.rfind(b"\n", 0, at), data.rfind(b";", 0, at)) + 1
         end = data.find(b"\n", at)
-        line = data[start : end if end >= 0 else len(data)].strip()
+        line = data[start : end if end >= 0 else len(data)].partition(b";")[0].strip()
         at = data.find(b"import ", at + 7)
         if line.startswith(b"from"):
             source, _, imported = line[4:].partition(b" import ")
