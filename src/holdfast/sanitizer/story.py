@@ -229,6 +229,9 @@ class Story:
         """Take in events that came from anywhere."""
         new = sorted(events, key=_when)
         for event in new:
+            if event.number not in self.members:
+                self.members[event.number] = Member(event.number, 0, began_ns=event.at_ns)
+        for event in new:
             for where in (self.events, self._kinds[event.kind]):
                 bisect.insort(where, event, key=_when)
         if new:
