@@ -168,7 +168,7 @@ def main():
 def child():
     with tempfile.TemporaryDirectory():
         pass
-    weakref.finalize(threading.Lock, print)
+    weakref.finalize(threading.Lock, os.path.exists, "unlink")
 def main():
     process = multiprocessing.Process(target=child)
     process.start()
