@@ -110,7 +110,7 @@ class Base:
         }
         self.default_method = options.default_method()
         self.method_said = bool(options.start_method or options.project_method)
-        self.budget = BUDGET + 8 * len(home.lines)
+        self.budget = BUDGET + 4 * len(home.lines)
         self.findings: list[Finding] = []
         self.stack: list[Frame] = []
         self.temporaries: list[list[Refs]] = []
@@ -157,6 +157,10 @@ class Base:
     def refine(self, tests: Sequence[ast.expr], state: State) -> None:
         """These conditions are true from here on."""
         _not_here(tests, state)
+
+    def globals_used(self, function: Function) -> list[tuple[ast.Name, Thing]]:
+        """The module-level things of libraries that a function uses by name, calls followed."""
+        _not_here(function)
 
     def finished(self, futures: Refs, state: State) -> None:
         """The work behind some futures is done."""

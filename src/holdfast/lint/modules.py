@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import tokenize
 import warnings
 from pathlib import Path
@@ -260,6 +261,8 @@ class Project:
         return tuple(sorted(map(str, found - {module.path})))
 
     def _search(self, name: str, of: Module) -> Path | None:
+        if name.partition(".")[0] in sys.stdlib_module_names:
+            return None  # of the standard library, also for those who check that itself
         relative = Path(*name.split("."))
         for base in _bases(of):
             for candidate in (base / relative / "__init__.py", base / relative.with_suffix(".py")):

@@ -205,7 +205,8 @@ def _users(worth: dict[str, bytes], others: dict[str, bytes | None]) -> dict[str
             for stem, some in pairs:
                 offered = names.get(stem)
                 if offered:
-                    used |= offered & (set(_WORD.findall(texts[file])) if some is None else some)
+                    text = texts[file]
+                    used |= {e for e in offered if e in text} if some is None else offered & some
             if used and file not in found:
                 new[file] = used
         for file, used in new.items():
