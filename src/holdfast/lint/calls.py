@@ -12,7 +12,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from holdfast.lint import relevance
-from holdfast.lint.base import Frame, all_arguments
+from holdfast.lint.base import Frame, all_arguments, local_names
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
 from holdfast.lint.library import PARTIAL, Library
@@ -473,6 +473,52 @@ class Calls(Library):
             call = ast.copy_location(ast.Call(node, [], []), node)  # type: ignore[arg-type]
             return self.follow(function, owner, call, [], state)
         return frozenset({Bound(owner, getattr(function.node, "name", ""), function)})
+
+    # ---- what functions use ---------------------------------------------------------------------
+
+    def globals_used(self, function: Function) -> list[tuple[ast.Name, Thing]]:
+        """The module-level things of libraries that a function uses by name, calls followed."""
+        found: list[tuple[ast.Name, Thing]] = []
+        done: set[ast.AST] = set()
+        rest = [function]
+        while rest and len(done) < 50:
+            each = rest.pop()
+            if each.node in done:
+                continue
+            done.add(each.node)
+            found += self._globals_of(each, rest)
+        return found
+
+    def _globals_of(self, function: Function, more: list[Function]) -> list[tuple[ast.Name, Thing]]:
+        local = local_names(function.node)
+        found: list[tuple[ast.Name, Thing]] = []
+        for node in ast.walk(function.node):
+            if not isinstance(node, ast.Name) or node.id in local:
+                continue
+            if isinstance(node.ctx, ast.Load):
+                for value in self.lookup_in(function.module, node.id, self.state):
+                    if isinstance(value, Thing):
+                        found.append((node, value))
+                    elif isinstance(value, Function):
+                        more.append(value)
+        return found
+
+    def function_text(self, node: ast.AST) -> str:
+        """The source of the function that is being followed, or the node's at module level."""
+        frame = self.stack[-1]
+        at = node if frame.is_module else frame.node
+        first, last = getattr(at, "lineno", 1), getattr(at, "end_lineno", 1)
+        return "\n".join(frame.module.lines[first - 1 : last])
+
+    def name_of(self, thing: Thing, node: ast.AST | None = None) -> str:
+        """What the program calls a thing."""
+        number = self.stack[-1].number
+        for name, refs in self.state.frames.get(number, {}).items():
+            if thing in refs and name.isidentifier():
+                return name
+        if isinstance(node, ast.expr):
+            return self.module.segment(node)
+        return thing.text
 
     # ---- drops ----------------------------------------------------------------------------------
 

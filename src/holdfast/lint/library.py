@@ -171,6 +171,11 @@ class Library(Views):
             if argument.name in {"*", "**"}:
                 state.put(process, "_args", argument.refs, add=True)
                 items += self._handed(process, "args", argument.node, argument.refs, kept, state)
+        if process.kind.role == "process" and self.method(process) == "fork":
+            known = {each.thing for each in items}
+            items += [
+                each for each in self._by_name(process, call, state) if each.thing not in known
+            ]
         if items:
             old = state.handed.get(process, ())
             state.handed[process] = old + tuple(items)
@@ -178,6 +183,19 @@ class Library(Views):
             self.state = state
             for rule in self.listeners["on_process"]:
                 self.tell(rule.on_process(process, call, self))  # type: ignore[arg-type]
+
+    def _by_name(self, process: Thing, call: Call, state: State) -> Iterator[Handed]:
+        """What the target of a forked process uses of its module's variables."""
+        target = call.argument("target", 1)
+        self.state = state
+        for value in target.refs if target is not None else ():
+            function = value.function if isinstance(value, Bound) else value
+            if target is None or not isinstance(function, Function) or function.frame is not None:
+                continue
+            spots = self.spots(target.node)
+            for _, thing in self.globals_used(function):
+                for part, owner, path in self.parts(thing, state):
+                    yield Handed(part, process, target.node, "global", False, owner, path, spots)
 
     def _kept_without(self, process: Thing, state: State) -> set[Thing]:
         """What is kept if what a process has so far does not count."""

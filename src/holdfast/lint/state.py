@@ -56,7 +56,7 @@ class Handed:
         thing: The object.
         process: The process.
         node: The expression in the call that made the process by which it was given.
-        via: "args", "kwargs", "target", "closure" or "initargs".
+        via: "args", "kwargs", "target", "closure", "initargs" or "global", by its name.
         inline: Nothing but the arguments refers to it.
         owner: The object given, of which `thing` is a part; the same as `thing` if it is itself.
         path: How the object given leads to it: `.id1`; "" if it is itself.

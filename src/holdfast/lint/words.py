@@ -58,6 +58,8 @@ def subject(handed: Handed, name: str) -> Subject:
 
 def names(handed: Handed, scene: Scene, spot: Spot | None = None) -> str:
     """What the function at hand calls the object that was given."""
+    if handed.via == "global":
+        return scene.name_of(handed.owner)
     at = spot or handed.spots[-1]
     node = at.node
     if isinstance(node, ast.Attribute) and handed.via == "target":

@@ -38,7 +38,7 @@ python/cpython#109554, python/cpython#77060.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
@@ -90,16 +90,15 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     """The statement that changes what a name stands for, after a call, before it is rebound."""
     inside = call
     for around in ancestors(tree, call):
-        for _, value in ast.iter_fields(around):
-            if not isinstance(value, list):
+        for field in ("body", "orelse", "finalbody"):
+            block: list[ast.stmt] = getattr(around, field, None) or []
+            if not isinstance(around, (ast.stmt, ast.Module)) or not isinstance(inside, ast.stmt):
                 continue
-            body = cast("list[Any]", value)
-            block = [each for each in body if isinstance(each, ast.stmt)]
-            if not isinstance(inside, ast.stmt) or inside not in block:
+            if inside not in block:
                 continue
             at = block.index(inside)
             later = block[at + 1 :]
-            if isinstance(around, (ast.For, ast.While, ast.AsyncFor)) and body is around.body:
+            if isinstance(around, (ast.For, ast.While, ast.AsyncFor)) and field == "body":
                 target = getattr(around, "target", None)
                 if target is None or not _binds(target, name):
                     later += block[:at]  # the next round
