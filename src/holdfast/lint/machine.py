@@ -583,9 +583,13 @@ class Machine(Conditions):
 
     def _do_with(self, node: ast.With | ast.AsyncWith, state: State) -> Flow:
         if any(expects_failure(item.context_expr) for item in node.items):
-            with self.quiet():  # what a test expects to fail has not happened
-                self.run(node.body, [state.copy()])
-            return Flow(after=[state])
+            before = state.copy()
+            with self.quiet():  # what a test expects to fail may or may not have happened
+                flow = self.run(node.body, [state])
+            flow.after = flow.after or [before]
+            for end in flow.after:
+                end.exceptional = True
+            return flow
         held: list[Refs] = []
         for item in node.items:
             refs = self.eval(item.context_expr, state)
