@@ -200,3 +200,46 @@ def test_number_of_a_dead_file_that_is_a_living_ones(tmp_path):
     seen = watched(tmp_path, text, status=0)
     assert not seen.findings
     assert seen.lines[-1] == "True"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_barrier_that_is_dropped_when_all_parties_have_left(tmp_path, method):
+    text = """
+        import multiprocessing, sys
+
+        def work(barrier, writer):
+            barrier.wait()
+            writer.send("through")
+
+        def meet(context):
+            barrier = context.Barrier(2)
+            reader, writer = context.Pipe(duplex=False)
+            process = context.Process(target=work, args=(barrier, writer))
+            process.start()
+            barrier.wait()
+            print(reader.recv())
+            return process
+
+        if __name__ == "__main__":
+            meet(multiprocessing.get_context(sys.argv[1])).join()
+    """
+    seen = watched(tmp_path, text, method, status=0)
+    assert not seen.findings
+    assert seen.lines == ["through"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pool_in_the_server_of_a_manager_that_is_shut_down(tmp_path, method):
+    text = """
+        import multiprocessing, sys, time
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            with context.Manager() as manager:
+                pool = manager.Pool(2)
+                print(pool.map(abs, [-1, 2]))
+                time.sleep(1)  # the workers wait for more
+    """
+    seen = watched(tmp_path, text, method, status=0)
+    assert not seen.findings
+    assert seen.lines == ["[1, 2]"]

@@ -17,6 +17,7 @@ from holdfast.findings import Finding, Place, Step
 from holdfast.sanitizer import states
 from holdfast.sanitizer.detect import blocked as looking
 from holdfast.sanitizer.detect import telling
+from holdfast.sanitizer.story import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +50,18 @@ def _owners(story: Story, locks: dict[int, Lock], waiting: list[Blocked]) -> Ite
             together = sum(each.times for each, _ in dead if each.uid == hold.uid)
             if not lock.value or together < lock.value:
                 continue
+        if _is_closing(story, hold):
+            continue
         wanted = _wanted(story, hold.uid, death, waiting)
         if wanted and hold.uid not in told:
             told.add(hold.uid)
             yield _owner_finding(story, lock, hold, death, wanted)
+
+
+def _is_closing(story: Story, hold: states.Hold) -> bool:
+    """Whether a pool has taken the lock for ever, so that its workers take nothing any more."""
+    event = Event("state", 0, hold.number, {"stack": hold.stack})
+    return any(place.function.endswith("_help_stuff_finish") for place in story.stack(event))
 
 
 def _wanted(story: Story, uid: int, death: int, waiting: list[Blocked]) -> list[Step]:

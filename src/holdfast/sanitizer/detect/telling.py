@@ -60,6 +60,8 @@ def kind_of(stack: Sequence[Place], default: str) -> str:
         if place.own:
             break
         called = place.function
+    else:
+        return default  # it is not the program that has made it
     parts = [part for part in called.split(".") if part and not part.startswith("<")]
     if not parts:
         return default
