@@ -93,8 +93,18 @@ class Part:
         if self.by_pytest:
             names = {re.split(r"\W", test.rpartition(".")[2])[0] for test in tests}
             return (*self.words, "-k", " or ".join(sorted(names)))
-        kept = [word for word in self.words if word != "--match" and not word.startswith("*")]
-        return (*kept, *(word for test in tests for word in ("--match", f"*{test}")))
+        return matching(self.words, tests)
+
+
+def matching(words: tuple[str, ...], names: list[str]) -> tuple[str, ...]:
+    """Words for CPython's test runner, with other names to match."""
+    found = list(words)
+    while "--match" in found:
+        at = found.index("--match")
+        del found[at : at + 2]
+    program = found.index("test") + 1
+    match = [word for name in names for word in ("--match", f"*{name}")]
+    return (*found[:program], *match, *found[program:])
 
 
 def cpython(suite: str, test: str, directory: Path | None, matches: tuple[str, ...]) -> list[str]:
@@ -269,10 +279,7 @@ def judged(part: Part, folder: Path, listed: configparser.ConfigParser, only: li
     """Run a part and say what came of it; whether that is as it should be."""
     words = part.words
     if only:
-        kept = [word for word in words if word != "--match" and not word.startswith("*")]
-        words = (*kept, *(word for each in only for word in ("--match", f"*{each}")))
-        if part.by_pytest:
-            words = (*part.words, "-k", " or ".join(only))
+        words = (*words, "-k", " or ".join(only)) if part.by_pytest else matching(words, only)
     begun = time.monotonic()
     first = ran(words, folder, sanitized=True)
     count = Counter(first.outcomes.values())
