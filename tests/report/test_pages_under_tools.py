@@ -8,19 +8,19 @@ import pytest
 
 from holdfast.findings import HAZARDS
 from tests.report import page_programs
-from tests.report.pages_under_tools import ELSEWHERE, TOOLS, WORDS, found
+from tests.report.pages_under_tools import NO_RULE, OTHER_WAY, TOOLS, WORDS, found
 
 # What the page itself says of Python 3.10: no RuntimeError, and a crash in the child.
 SILENT = {"HF203"} if sys.version_info < (3, 11) else set()
 
 of_the_run = pytest.mark.parametrize(
     "hazard",
-    [each for each in HAZARDS if "run" in each.seen and each.code not in ELSEWHERE["run"]],
+    [each for each in HAZARDS if "run" in each.seen and each.code not in SILENT],
     ids=lambda hazard: hazard.code,
 )
 of_the_source = pytest.mark.parametrize(
     "hazard",
-    [each for each in HAZARDS if "source" in each.seen and each.code not in ELSEWHERE["check"]],
+    [each for each in HAZARDS if "source" in each.seen and each.code not in NO_RULE + OTHER_WAY],
     ids=lambda hazard: hazard.code,
 )
 every_hazard = pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard.code)
@@ -30,8 +30,7 @@ every_tool = pytest.mark.parametrize("tool", TOOLS)
 @of_the_run
 def test_the_example_is_found_when_it_runs(hazard):
     program = page_programs.program_of(hazard, "Example")
-    wanted = set() if hazard.code in SILENT else {hazard.code}
-    assert found("run", program, WORDS.get(hazard.code, ())) == wanted
+    assert hazard.code in found("run", program, WORDS.get(hazard.code, ()))
 
 
 @of_the_source

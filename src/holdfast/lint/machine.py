@@ -634,7 +634,7 @@ class Machine(Conditions):
             state.note([thing], ENDED, surely=True)
         elif thing.kind.role == "pool":
             state.note([thing], KILLED, surely=True)
-        elif thing.kind.role in {"segment", "connection"}:
+        elif thing.kind.role in {"segment", "connection", "view"}:
             state.put(thing, CLOSED, TRUE)
         elif thing.cls is not None:
             method = self.method_of(thing.cls, "__exit__", state)
