@@ -80,7 +80,7 @@ class Part:
     Attributes:
         name: What it is called.
         words: What follows the interpreter.
-        repeat: How the words that run single tests begin; their names follow.
+        by_pytest: Whether pytest runs it, and not CPython's own runner.
     """
 
     suite: str
