@@ -6,7 +6,8 @@ The conventions that the pages keep:
 * ```` ```console ```` is a transcript: lines that begin with `$ ` are commands, run in the
   repository, the others are what they print.
 * ```` ```text ```` directly after a program is everything that the program prints.
-* ```` ```sh ```` is for the reader's hands (it installs or builds something) and is not run.
+* ```` ```sh ```` is for the reader's hands (it installs or builds something) and is not run; so are
+  `toml` and `yaml`, which are settings.
 * A fence without a language is a figure.
 
 `...` in an expected output stands for any text. Addresses are normalised on both sides.
@@ -20,7 +21,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LANGUAGES = frozenset({"python", "console", "text", "sh", "c", ""})
+LANGUAGES = frozenset({"python", "console", "text", "sh", "c", "toml", "yaml", ""})
 
 FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)

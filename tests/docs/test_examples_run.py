@@ -74,7 +74,7 @@ def check(python: str, example: Example, where: Path) -> None:
             for command, shown in transcript(example.block.text)
         ]
     for command, directory, expected in steps:
-        printed = run(command, directory, "holdfast" in command and "SUMMARY" in str(expected))
+        printed = run(command, directory, "holdfast" in command and "HF" in str(expected))
         if expected is not None:
             assert matches(expected, printed), f"shown:\n{expected}\nprinted:\n{printed}"
 
