@@ -189,7 +189,12 @@ SLEEPER = """
         sleeper = multiprocessing.Process(target=sleep, args=(bell, there))
         sleeper.start()
         here.recv()
-        time.sleep(0.5)
+        asleep = getattr(bell, "_cond", bell)._sleeping_count
+        for _ in range({patience}):
+            if asleep.get_value():
+                break
+            time.sleep(0.02)
+        time.sleep(0.1)
         sleeper.kill()
         sleeper.join()
         {wake}
@@ -202,7 +207,9 @@ SLEEPER = """
 
 @pytest.mark.parametrize("method", METHODS)
 def test_sleeper_that_was_killed_is_named_to_who_wakes_it(tmp_path, method):
-    text = SLEEPER.format(make="multiprocessing.Event()", sleep="bell.wait()", wake="bell.set()")
+    text = SLEEPER.format(
+        patience=1000, make="multiprocessing.Event()", sleep="bell.wait()", wake="bell.set()"
+    )
     finding = watched(tmp_path, text, method, options=HANG, status=1).only("HF702")
     assert "Process-1 was killed by SIGKILL waiting for bell: MainProcess at" in finding.message
     assert "bell.is_set()" in finding.fix
@@ -210,6 +217,7 @@ def test_sleeper_that_was_killed_is_named_to_who_wakes_it(tmp_path, method):
 
 def test_condition_whose_sleeper_was_killed_is_found_as_well(tmp_path):
     text = SLEEPER.format(
+        patience=1000,
         make="multiprocessing.Condition()",
         sleep="bell.acquire(); bell.wait(60)",
         wake="bell.acquire(); bell.notify_all()",
@@ -220,7 +228,9 @@ def test_condition_whose_sleeper_was_killed_is_found_as_well(tmp_path):
 
 def test_sleeper_that_looks_instead_of_waiting_is_silent(tmp_path):
     sleep = "while not bell.is_set(): time.sleep(0.05)"
-    text = SLEEPER.format(make="multiprocessing.Event()", sleep=sleep, wake="bell.set()")
+    text = SLEEPER.format(
+        patience=10, make="multiprocessing.Event()", sleep=sleep, wake="bell.set()"
+    )
     seen = watched(tmp_path, text, "fork", options=HANG, status=0)
     assert not seen.findings
     assert seen.lines == ["end"]
@@ -238,7 +248,9 @@ PARTY = """
         barrier = multiprocessing.Barrier(2)
         late = multiprocessing.Process(target=party, args=(barrier, 60 if {late} else 0))
         late.start()
-        time.sleep(0.7)
+        while not {late} and barrier.n_waiting == 0:
+            time.sleep(0.02)
+        time.sleep(0.2)
         late.kill()
         late.join()
         try:
