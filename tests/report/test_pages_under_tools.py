@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.findings import HAZARDS
 from tests.report import page_programs
-from tests.report.pages_under_tools import NO_RULE, OTHER_WAY, TOOLS, WORDS, found
+from tests.report.pages_under_tools import OTHER_WAY, TOOLS, WORDS, found
 
 # What the page itself says of Python 3.10: no RuntimeError, and a crash in the child.
 SILENT = {"HF203"} if sys.version_info < (3, 11) else set()
@@ -20,7 +20,7 @@ of_the_run = pytest.mark.parametrize(
 )
 of_the_source = pytest.mark.parametrize(
     "hazard",
-    [each for each in HAZARDS if "source" in each.seen and each.code not in NO_RULE + OTHER_WAY],
+    [each for each in HAZARDS if "source" in each.seen and each.code not in OTHER_WAY],
     ids=lambda hazard: hazard.code,
 )
 every_hazard = pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard.code)
