@@ -78,8 +78,8 @@ WRONG = {
         def slow(results, parent):
             while os.path.exists(parent):
                 attempt(results.append, 1)
-                if attempt(len, results) == "FileNotFoundError":
-                    break
+                if isinstance(attempt(len, results), str):
+                    break  # the name of an error
 
         def main():
             global kept
