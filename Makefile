@@ -12,9 +12,7 @@ PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
-PYTEST_ARGS ?= tests --ignore=tests/house
-# Tests side by side: most of them wait for processes most of the time.
-JOBS ?= 4
+PYTEST_ARGS ?=
 SEED ?= 20240601
 KILLS ?= 10000
 PROGRAMS ?= 3000
@@ -93,7 +91,8 @@ model:  ## the model of the rules, and the mutants that must fail in it
 
 test-python: venv  ## the Python tests
 	@[ -n "$${HOLDFAST_BROWSER:-}" ] || scripts/apt-need chromium:chromium
-	HOLDFAST_TEST_RUN=$$$$ $(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	@if [ -z "$(PYTEST_ARGS)" ]; then scripts/test-groups $(RUN); \
+	else HOLDFAST_TEST_RUN=$$$$ $(RUN) -m pytest $(PYTEST_ARGS); fi
 
 package: venv  ## sdist and wheel, built, installed in a clean venv and tried there
 	@scripts/try-package $(RUN)
