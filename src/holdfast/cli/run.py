@@ -62,8 +62,8 @@ examples:
 
 exit status:
   the program's own, and if a signal ended it, the same signal; 1 if it
-  succeeded and there are findings, or if --halt or --hang has ended it; 2 for wrong
-  usage, 3 when holdfast itself fails
+  succeeded and there are findings, or if --halt or --hang has ended it;
+  2 for wrong usage, 3 when holdfast itself fails
 """
 
 # Options of ours whose value may be the next word.
