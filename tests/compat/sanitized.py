@@ -118,7 +118,8 @@ def cpython(suite: str, test: str, directory: Path | None, matches: tuple[str, .
 
 def pytest_of(*words: str) -> tuple[str, ...]:
     """The words for pytest, without the settings of this repository."""
-    return ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--junit-xml",
+    return ("-m", "pytest", "-q", "-c", os.devnull, "--rootdir", ".", "-p", "no:cacheprovider",
+            "-p", "no:xdist", "--junit-xml",
             "junit.xml", "-W", "ignore", *words)  # fmt: skip
 
 
