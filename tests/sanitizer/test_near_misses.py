@@ -95,8 +95,8 @@ def test_executor_whose_worker_is_killed_tells_its_futures(tmp_path, method):
         if __name__ == "__main__":
             context = multiprocessing.get_context(sys.argv[1])
             with ProcessPoolExecutor(1, mp_context=context) as executor:
-                futures = [executor.submit(die, number) for number in range(20)]
-                try:
+                try:  # the pool may be broken before all is submitted
+                    futures = [executor.submit(die, number) for number in range(20)]
                     futures[0].result()
                 except BrokenProcessPool:
                     print("broken")
