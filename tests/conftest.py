@@ -65,6 +65,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         result = yield
         leftovers.stop_forkservers()
         before = item.stash[_before]
+        del item.stash[_before]  # it may be large, and pytest keeps all items
         complaints = leftovers.remaining(before)
         if complaints:
             leftovers.remove(before)
