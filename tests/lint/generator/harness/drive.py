@@ -46,10 +46,14 @@ def main(seconds, names):
     import multiprocessing.popen_spawn_posix
     import multiprocessing.sharedctypes
     import multiprocessing.synchronize  # noqa: F401
+    from multiprocessing import resource_tracker
 
     import gate  # noqa: F401
     import targets  # noqa: F401
 
+    # One tracker for all programs: their own would be killed with them, and the names of their
+    # semaphores would stay for ever.
+    resource_tracker.ensure_running()
     for name in names:
         read, write = os.pipe()
         pid = os.fork()
