@@ -54,10 +54,10 @@ cdef int failed(int status, uint64_t wanted=0, const hf_wire *wire=NULL) except 
     if status == HF_E_NO_SLOT:
         raise errors.SlotsExhaustedError(used_slots=header.slots, capacity_slots=header.slots)
     if status == HF_E_NO_DESCRIPTOR:
-        import resource
+        # The soft limit; to import `resource` for it would need a descriptor.
         raise errors.DescriptorsExhaustedError(
             action=f"use the heap ({what})", errno=error.os_errno,
-            limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            limit=os.sysconf("SC_OPEN_MAX"),
         )
     if status == HF_E_STALE:
         raise errors.LifetimeError(

@@ -69,8 +69,11 @@ cdef class Lock:
         Raises:
             OwnerDiedError: its owner died; the lock is not held, see `recover`.
             KeyboardInterrupt: or whatever a signal handler raises; the lock is not held.
+            TypeError: the timeout is no number.
+            ValueError: the timeout is NaN.
         """
         must_be_made(self.lock)
+        must_be_seconds(timeout)
         if not hf_lock_grab(P, self.lock):
             if not take_slowly(self.lock, 0, block, timeout):
                 return False

@@ -61,8 +61,11 @@ cdef class RLock:
         Raises:
             OwnerDiedError: its owner died; the lock is not held, see `recover`.
             KeyboardInterrupt: or whatever a signal handler raises; the lock is not held.
+            TypeError: the timeout is no number.
+            ValueError: the timeout is NaN.
         """
         must_be_made(self.lock)
+        must_be_seconds(timeout)
         cdef unsigned long thread = PyThread_get_thread_ident()
         if hf_rlock_grab(P, self.lock, thread):
             return True

@@ -110,6 +110,7 @@ cdef class SemLock:
 
 cdef inline bint semlock_acquire(SemLock self, object block, object timeout) except -1:
     must_be_made(self.semaphore)
+    must_be_seconds(timeout)
     cdef unsigned long thread = PyThread_get_thread_ident()
     if self.kind_ == KIND_MUTEX and self.count > 0 and self.thread == thread:
         self.count += 1

@@ -23,6 +23,13 @@ cdef uint64_t deadline_of(object timeout) except 0:
     return hf_now_ns() + <uint64_t> (seconds * 1e9)
 
 
+cdef int must_be_seconds(object timeout) except -1:
+    """A timeout that makes no sense is refused whether or not there is anything to wait for."""
+    if timeout is not None:
+        deadline_of(timeout)
+    return 0
+
+
 cdef int need_slot() except -1:
     """A lock names its owner by its slot; a child whose inheritance was pinned has none yet."""
     cdef int status

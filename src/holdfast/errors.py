@@ -161,7 +161,7 @@ class OutOfMemoryError(HoldfastError, MemoryError):
         self.action = action
         self.errno = errno
         super().__init__(
-            f"the kernel has no memory for {requested_bytes:,} bytes to {action}: "
+            f"the kernel has no memory for {requested_bytes:,} bytes ({action}): "
             f"{os.strerror(errno)}; free memory or raise the limit, or call holdfast.trim()"
         )
 

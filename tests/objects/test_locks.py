@@ -55,12 +55,12 @@ class TestBoth:
 
     def test_a_timeout_that_is_no_number(self, kind):
         lock = kind()
-        lock.acquire()
         for wrong, error in ((math.nan, ValueError), ("1", TypeError), (1j, TypeError)):
             with pytest.raises(error):
-                holdfast.Value("i", lock=lock).get_lock()  # the lock itself is all right
+                lock.acquire(timeout=wrong)  # as multiprocessing's, free or not
+            assert not lock.locked()
+            with lock, pytest.raises(error):
                 in_a_thread_raising(lambda w=wrong: lock.acquire(timeout=w))
-        lock.release()
 
     def test_within_gives_up_and_names_the_owner(self, kind):
         lock = kind()

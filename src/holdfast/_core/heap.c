@@ -36,6 +36,12 @@ int hf_i_fail_os(hf_process *p, const char *what, int os_errno) {
     return hf_i_fail(p, status, what, os_errno, 0, 0);
 }
 
+static int fail_to_map(hf_process *p, uint64_t bytes, int os_errno) {
+    int status = hf_i_fail_os(p, "mmap", os_errno);
+    p->error.wanted = bytes;
+    return status;
+}
+
 const hf_error *hf_last_error(const hf_process *p) {
     return &p->error;
 }
@@ -180,7 +186,7 @@ static int create_sized(hf_process *p, const hf_header *wanted, int *error) {
     *error = hf_os_memory_file(name, wanted->file_bytes, &fd, &what);
     if (*error) return hf_i_fail_os(p, what, *error);
     uint8_t *base = hf_os_map(fd, wanted->file_bytes, error);
-    int result = base ? take_file(p, fd) : hf_i_fail_os(p, "mmap", *error);
+    int result = base ? take_file(p, fd) : fail_to_map(p, wanted->file_bytes, *error);
     hf_os_close(fd);
     if (!base) return result;
     if (result == HF_OK) {
@@ -262,7 +268,7 @@ static int join(hf_process *p, int fd) {
     /* a file that can shrink could take mapped pages away: SIGBUS */
     if (!hf_os_is_sealed(fd)) return hf_i_fail(p, HF_E_LAYOUT, "seals", 0, 1, 0);
     hf_header *first = hf_os_map(fd, HF_PAGE, &error);
-    if (!first) return hf_i_fail_os(p, "mmap", error);
+    if (!first) return fail_to_map(p, HF_PAGE, error);
     hf_header found = *first, wanted;
     hf_os_unmap(first, HF_PAGE);
     if (memcmp(found.magic, HF_MAGIC, 8) != 0) return hf_i_fail(p, HF_E_LAYOUT, "magic", 0, 0, 0);
@@ -278,7 +284,7 @@ static int join(hf_process *p, int fd) {
         bytes != wanted.file_bytes)
         return hf_i_fail(p, HF_E_LAYOUT, "geometry", 0, wanted.file_bytes, bytes);
     uint8_t *base = hf_os_map(fd, bytes, &error);
-    if (!base) return hf_i_fail_os(p, "mmap", error);
+    if (!base) return fail_to_map(p, bytes, error);
     int result = take_file(p, fd);
     if (result == HF_OK) {
         attach_header(p, base);
