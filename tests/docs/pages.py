@@ -10,7 +10,8 @@ The conventions that the pages keep:
   `toml` and `yaml`, which are settings.
 * A fence without a language is a figure.
 
-`...` in an expected output stands for any text. Addresses are normalised on both sides.
+`...` in an expected output stands for any text. Addresses, pids and moments are normalised on both
+sides; where a pid is shown, lines may break elsewhere, since it may be shorter or longer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ LANGUAGES = frozenset({"python", "console", "text", "sh", "c", "toml", "yaml", "
 FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-ADDRESS = re.compile(r"0x[0-9a-f]+")
+# What differs from run to run, and what stands for it.
+VARYING = {
+    re.compile(r"0x[0-9a-f]+"): "0xADDRESS",
+    re.compile(r"\bpid \d+"): "pid PID",
+    re.compile(r"\bat \d+\.\d+ s\b"): "at MOMENT",
+}
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,15 @@ def prose(page: Path) -> str:
 
 def matches(expected: str, printed: str) -> bool:
     """Whether the output is what the page shows: `...` is any text, spaces at ends do not count."""
-    wanted, found = (
-        "\n".join(line.rstrip() for line in ADDRESS.sub("0xADDRESS", text).strip().splitlines())
-        for text in (expected, printed)
-    )
+    wanted, found = normalised(expected), normalised(printed)
     pattern = ".*?".join(re.escape(part) for part in wanted.split("..."))
     return re.fullmatch(pattern, found, re.DOTALL) is not None
+
+
+def normalised(text: str) -> str:
+    """A text without what differs from run to run."""
+    for varying, fixed in VARYING.items():
+        text = varying.sub(fixed, text)
+    if "pid PID" in text:
+        return " ".join(text.split())
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 
 from holdfast.findings import Place
@@ -38,3 +39,15 @@ def test_a_part_of_what_is_assigned_is_named_by_its_way():
         "a = print(make())": (),
     }.items():
         assert naming.assigned_at(place_of(text, "make()")) == names, text
+
+
+def test_without_columns_the_name_of_what_was_called_helps():
+    """Python 3.10 knows the line of a frame only."""
+    for text, names in {
+        "v = Value('d')": ("v",),
+        "p = Process(args=(Value('d'), go))": (),
+        "a, b = Value('d'), Lock()": ("a",),
+        "x = wrap(make(3))": ("x",),
+    }.items():
+        place = dataclasses.replace(place_of(text, text), column=0, end_line=0, end_column=0)
+        assert naming.assigned_at(place, "Value") == names, text

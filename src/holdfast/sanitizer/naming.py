@@ -47,13 +47,27 @@ def with_source(place: Place, line: int) -> Place:
     return replace(place, line=line, source=linecache.getline(place.file, line).strip())
 
 
-def call_at(place: Place) -> ast.Call | None:
-    """The call that a frame was executing."""
+def call_at(place: Place, callee: str = "") -> ast.Call | None:
+    """The call that a frame was executing.
+
+    Args:
+        place: The frame's.
+        callee: The name of what it called, as far as it is known.
+    """
     calls = [node for node in around(place) if isinstance(node, ast.Call)]
     if place.column or len(calls) == 1:
         return calls[0] if calls else None
-    # Without columns: all calls of the line were found; the outermost is the best guess.
-    return calls[-1] if calls else None
+    # Without columns all calls of the line were found. The outermost is the best guess, unless
+    # one of them has the name of what is known to have been called.
+    named = [call for call in calls if callee and _name_called(call) == callee]
+    return next(reversed(named or calls), None)
+
+
+def _name_called(call: ast.Call) -> str:
+    """The last word of what stands before the parentheses of a call."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def statement_at(place: Place) -> ast.stmt | None:
@@ -72,9 +86,9 @@ def function_at(place: Place) -> _Function | None:
     return None
 
 
-def assigned_at(place: Place) -> tuple[str, ...]:
+def assigned_at(place: Place, callee: str = "") -> tuple[str, ...]:
     """What the value made at a place is assigned to: ("self.id1",); () if it is a temporary."""
-    call = call_at(place)
+    call = call_at(place, callee)
     statement = statement_at(place)
     if statement is None:
         return ()
@@ -113,10 +127,7 @@ def argument_of(call: ast.Call, name: str, position: int | None = None) -> ast.e
 def calls_within(node: ast.AST, *names: str) -> Iterator[ast.Call]:
     """The calls of functions or methods with these names, in order of source."""
     for each in _in_order(node, ast.Call):
-        function = each.func
-        name = function.attr if isinstance(function, ast.Attribute) else ""
-        name = function.id if isinstance(function, ast.Name) else name
-        if name in names:
+        if _name_called(each) in names:
             yield each
 
 

@@ -55,36 +55,39 @@ def place_at(story: Story, *events: Event | None) -> Place:
 
 def kind_of(stack: Sequence[Place], default: str) -> str:
     """What the program has called, by the frames below it: "Value", "Barrier", "Queue"."""
-    called = ""
-    for place in stack:
+    for callee, place in zip([None, *stack], stack, strict=False):
         if place.own:
-            break
-        called = place.function
-    else:
-        return default  # it is not the program that has made it
-    parts = [part for part in called.split(".") if part and not part.startswith("<")]
-    if not parts:
-        return default
-    if parts[-1] == "__init__":
-        return parts[-2] if len(parts) > 1 else default
-    return parts[-1]
+            return (_called_for(callee) if callee is not None else "") or default
+    return default  # it is not the program that has made it
+
+
+def _called_for(place: Place) -> str:
+    """The name by which a frame's function is called: that of the class for its __init__."""
+    parts = [part for part in place.function.split(".") if part and not part.startswith("<")]
+    if parts[-1:] == ["__init__"]:
+        parts.pop()
+    return parts[-1] if parts else ""
 
 
 def names_of(stack: Sequence[Place]) -> tuple[str, ...]:
     """What the program calls what it made there, seeing through its own factories."""
-    own = [place for place in stack if place.own][:_MOST_FACTORIES]
-    for place in own:
-        names = naming.assigned_at(place)
+    factories = 0
+    for callee, place in zip([None, *stack], stack, strict=False):
+        if not place.own:
+            continue
+        called = _called_for(callee) if callee is not None else ""
+        names = naming.assigned_at(place, called)
+        factories += 1
         if names:
             return names
-        if not _hands_back(place):
+        if factories == _MOST_FACTORIES or not _hands_back(place, called):
             return ()
     return ()
 
 
-def _hands_back(place: Place) -> bool:
+def _hands_back(place: Place, callee: str) -> bool:
     """Whether a frame returns what its call gives."""
-    call = naming.call_at(place)
+    call = naming.call_at(place, callee)
     for node in naming.around(place):
         if isinstance(node, ast.Lambda):
             return node.body is call or call is None
