@@ -70,14 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     commands = "\n".join(f"  {name:<8} {summary}" for name, summary in SUBCOMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="holdfast",
-        usage="holdfast [--help] [--version] command ...",
-        description=DESCRIPTION,
-        epilog=EPILOG.format(commands=commands),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = parser_of(
+        "holdfast", "[--help] [--version] command ...", DESCRIPTION,
+        EPILOG.format(commands=commands),
+    )  # fmt: skip
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     # Only what stands before the subcommand is ours to parse: the rest may be a program's.
     own = next((i for i, word in enumerate(given) if not word.startswith("-")), len(given))
@@ -94,6 +90,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"holdfast.cli.{name}")
     status: int = command.main(rest)
     return status
+
+
+def parser_of(command: str, usage: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser as all commands of the house have it: help as it is written, no abbreviations.
+
+    Args:
+        command: "holdfast", or "holdfast run".
+        usage: What follows it.
+        description: What it does.
+        epilog: Examples, and the exit status.
+    """
+    return argparse.ArgumentParser(
+        prog=command,
+        usage=f"{command} {usage}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def version_line() -> str:

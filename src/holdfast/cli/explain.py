@@ -6,13 +6,12 @@ reader and the next command.
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import re
 import sys
 from typing import TYPE_CHECKING
 
-from holdfast.cli import USAGE
+from holdfast.cli import USAGE, parser_of
 from holdfast.cli.output import write
 from holdfast.findings import GROUPS, HAZARDS, Hazard, hazard_of
 
@@ -58,14 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Version: 0.1.
     """
-    parser = argparse.ArgumentParser(
-        prog="holdfast explain",
-        usage="holdfast explain [CODE | slug] ...",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = parser_of("holdfast explain", "[CODE | slug] ...", DESCRIPTION, EPILOG)
     parser.add_argument("hazards", nargs="*", metavar="CODE|slug", help="the hazards to explain")
     options = parser.parse_args(arguments)
     pages: list[str] = []

@@ -5,17 +5,17 @@ Whatever is printed comes from the records: the program, its source and the heap
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli import FAILED, USAGE
+from holdfast.cli import FAILED, USAGE, parser_of
 from holdfast.cli.output import PIPE_WIDTH, colour, width, write
 from holdfast.report import as_html, as_json, as_sarif, as_text
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from holdfast.findings import Report
@@ -59,13 +59,8 @@ def main(arguments: Sequence[str]) -> int:
 
     Version: 0.1.
     """
-    parser = argparse.ArgumentParser(
-        prog="holdfast report",
-        usage="holdfast report FILE [--text | --json | --sarif | --html] [-o OUT]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = parser_of(
+        "holdfast report", "FILE [--text | --json | --sarif | --html] [-o OUT]", DESCRIPTION, EPILOG
     )
     parser.add_argument("file", metavar="FILE", help="a saved report; - for standard input")
     form = parser.add_mutually_exclusive_group()

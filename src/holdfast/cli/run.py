@@ -8,17 +8,17 @@ next word.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import FAILED, parting
+from holdfast.cli import FAILED, parser_of, parting
 from holdfast.cli.interpreter import Program, run
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from holdfast.cli.supervisor import Watch
@@ -117,14 +117,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="holdfast run",
-        usage="holdfast run [options] (script.py | -m module | -c code) [args ...]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = parser_of(
+        "holdfast run", "[options] (script.py | -m module | -c code) [args ...]", DESCRIPTION,
+        EPILOG,
+    )  # fmt: skip
     add = parser.add_argument
     add("--guard", action="store_true", help="keep shared objects alive while a process uses them")
     add("--watch", action="store_true", help="watch, also with --guard; without it the default")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _native
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, ModuleType
 
     from holdfast._arrivals import Undo
@@ -68,7 +69,12 @@ def _warning(shape: tuple[int, ...], dtype: str, size_bytes: int) -> SharedCopyW
 
 
 def make_safe(_arrived: ModuleType) -> list[Undo]:
-    """Register the reducer with each pickler that has been imported, once NumPy has been."""
+    """Tell of arrays that are pickled by value."""
+    return reduce_arrays_by(reduce_array)
+
+
+def reduce_arrays_by(reducer: Callable[[Any], Any]) -> list[Undo]:
+    """Register a reducer with each pickler that has been imported, once NumPy has been."""
     array_class = getattr(sys.modules.get("numpy"), "ndarray", None)
     if array_class is None:
         return []
@@ -78,13 +84,15 @@ def make_safe(_arrived: ModuleType) -> list[Undo]:
         reducers: dict[type, Any] = getattr(pickler, "_extra_reducers", {})
         # It may be there from an earlier arrival; or the program has its own way to send arrays.
         if pickler is not None and array_class not in reducers:
-            pickler.register(array_class, reduce_array)
-            undo.append(functools.partial(_unregister, reducers, array_class))
+            pickler.register(array_class, reducer)
+            undo.append(functools.partial(_unregister, reducers, array_class, reducer))
     return undo
 
 
-def _unregister(reducers: dict[type, Any], array_class: type) -> None:
-    if reducers.get(array_class) is reduce_array:
+def _unregister(
+    reducers: dict[type, Any], array_class: type, reducer: Callable[[Any], Any]
+) -> None:
+    if reducers.get(array_class) is reducer:
         del reducers[array_class]
 
 

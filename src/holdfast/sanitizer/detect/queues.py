@@ -153,27 +153,37 @@ def _items(count: int) -> str:
     return f"{count} item{'' if count == 1 else 's'}"
 
 
+def _drop_finding(
+    story: Story, new: Event | None, gone: Event, member: Member, used: Step, message: str, fix: str
+) -> Finding:
+    """A queue that is dropped too early; the texts may name {what}, {parent} and {user}."""
+    subject = subject_of(story, new)
+    names = {
+        "what": telling.called(subject, "the queue"),
+        "parent": story.name(gone.number),
+        "user": member.name,
+    }
+    drop = telling.dropped(story, gone, [story.stack(member.start), story.stack(new)])
+    dropped = telling.step(story, "dropped", drop.text, gone)
+    return Finding(
+        code="HF611",
+        message=message.format_map(names),
+        place=drop.place or story.own(gone) or story.own(new) or _UNKNOWN,
+        fix=fix.format_map(names),
+        subject=subject,
+        steps=(*_steps(story, new, member), dropped, used),
+    )
+
+
 def _dropped(
     story: Story, new: Event | None, gone: Event, member: Member, count: states.Queue
 ) -> Finding:
-    subject = subject_of(story, new)
-    what = telling.called(subject, "the queue")
-    parent = story.name(gone.number)
-    drop = telling.dropped(story, gone, [story.stack(member.start), story.stack(new)])
-    steps = [
-        *_steps(story, new, member),
-        telling.step(story, "dropped", drop.text, gone),
-        _put(story, count),
-    ]
-    return Finding(
-        code="HF611",
-        message=f"{parent} drops {what}, which {member.name} still writes to: nobody can read it, "
-        f"and {member.name} never ends",
-        place=drop.place or story.own(gone) or story.own(new) or _UNKNOWN,
-        fix=f"keep {what} in {parent} and take from it what {member.name} puts, before joining it",
-        subject=subject,
-        steps=tuple(steps),
-    )
+    return _drop_finding(
+        story, new, gone, member, _put(story, count),
+        "{parent} drops {what}, which {user} still writes to: nobody can read it, "
+        "and {user} never ends",
+        "keep {what} in {parent} and take from it what {user} puts, before joining it",
+    )  # fmt: skip
 
 
 def _joined(
@@ -226,24 +236,12 @@ def _missing(story: Story, new: dict[int, Event]) -> Iterator[Finding]:
         if gone is None or gone["uid"] not in new:
             continue
         queue, member = new[gone["uid"]], story.member(missing.number)
-        subject = subject_of(story, queue)
-        what = telling.called(subject, "the queue")
-        parent = story.name(gone.number)
-        drop = telling.dropped(story, gone, [story.stack(member.start), story.stack(queue)])
-        steps = [
-            *_steps(story, queue, member),
-            telling.step(story, "dropped", drop.text, gone),
-            telling.step(story, "used", f"{member.name} cannot open it any more", missing),
-        ]
-        yield Finding(
-            code="HF611",
-            message=f"{parent} drops {what} before {member.name} has opened it: "
-            f"{member.name} dies of FileNotFoundError",
-            place=drop.place or story.own(gone) or story.own(queue) or _UNKNOWN,
-            fix=f"keep {what} in {parent} until {member.name} has ended",
-            subject=subject,
-            steps=tuple(steps),
-        )
+        used = telling.step(story, "used", f"{member.name} cannot open it any more", missing)
+        yield _drop_finding(
+            story, queue, gone, member, used,
+            "{parent} drops {what} before {user} has opened it: {user} dies of FileNotFoundError",
+            "keep {what} in {parent} until {user} has ended",
+        )  # fmt: skip
 
 
 def _unread(
@@ -284,23 +282,13 @@ def _others(story: Story, uid: int, writer: int, dropper: int) -> bool:
 
 
 def _dropped_quietly(story: Story, new: Event, gone: Event, use: Event) -> Finding:
-    subject = subject_of(story, new)
-    what = telling.called(subject, "the queue")
-    member, parent = story.member(use.number), story.name(gone.number)
-    drop = telling.dropped(story, gone, [story.stack(member.start), story.stack(new)])
-    steps = [
-        *_steps(story, new, member),
-        telling.step(story, "dropped", drop.text, gone),
-        telling.step(story, "used", f"{member.name} puts an item on it", use),
-    ]
-    return Finding(
-        code="HF611",
-        message=f"{parent} drops {what}, which {member.name} still writes to: nobody can read it",
-        place=drop.place or story.own(gone) or story.own(new) or _UNKNOWN,
-        fix=f"keep {what} in {parent} and take from it what {member.name} puts",
-        subject=subject,
-        steps=tuple(steps),
-    )
+    member = story.member(use.number)
+    used = telling.step(story, "used", f"{member.name} puts an item on it", use)
+    return _drop_finding(
+        story, new, gone, member, used,
+        "{parent} drops {what}, which {user} still writes to: nobody can read it",
+        "keep {what} in {parent} and take from it what {user} puts",
+    )  # fmt: skip
 
 
 # ---- items that were lost ------------------------------------------------------------------------

@@ -11,11 +11,10 @@ NumPy is never imported from here.
 
 from __future__ import annotations
 
-import functools
 import pickle
-import sys
 from typing import TYPE_CHECKING, Any
 
+from holdfast.guard import reduction
 from holdfast.sanitizer import reach, recorder
 from holdfast.sanitizer.watch import memory, processes
 
@@ -24,22 +23,10 @@ if TYPE_CHECKING:
 
     from holdfast._arrivals import Undo
 
-MODULES = ("multiprocessing.reduction", "billiard.reduction")
-
 
 def make_watched(_arrived: ModuleType) -> list[Undo]:
-    """Register the reducer with each pickler that has been imported, once NumPy has been."""
-    array_class = getattr(sys.modules.get("numpy"), "ndarray", None)
-    if array_class is None:
-        return []
-    undo: list[Undo] = []
-    for name in MODULES:
-        pickler = getattr(sys.modules.get(name), "ForkingPickler", None)
-        reducers: dict[type, Any] = getattr(pickler, "_extra_reducers", {})
-        if pickler is not None and array_class not in reducers:
-            pickler.register(array_class, reduce_array)
-            undo.append(functools.partial(reducers.pop, array_class, None))
-    return undo
+    """Tell of arrays that are pickled by value for a child."""
+    return reduction.reduce_arrays_by(reduce_array)
 
 
 def reduce_array(array: Any) -> Any:
