@@ -68,6 +68,7 @@ def test_a_file_is_found_and_removed(impatient):
 
 def test_a_shared_file_is_found_and_left_alone(impatient, monkeypatch):
     monkeypatch.setattr(leftovers, "ALONE", True)
+    impatient = leftovers.snapshot()
     descriptor, name = tempfile.mkstemp(dir="/dev/shm")
     os.close(descriptor)
     try:

@@ -79,22 +79,23 @@ def test_the_plugin_can_be_left_out(pytester):
 # ---- what is ignored ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "what",
-    ["HF102", "hf1", "local-dropped", "HF701,HF102", "HF102:shared.py", "*:shared.py:start_wrong"],
-)
-def test_a_hazard_is_ignored_by_code_name_file_or_function(pytester, what):
+# What a suppression means is said in tests/sanitizer/test_suppressions.py.
+@pytest.mark.parametrize("what", ["hf1", "HF701,local-dropped:shared.py:start_wrong"])
+def test_a_hazard_is_ignored(pytester, what):
     ran = run(pytester, {"test_it.py": WRONG}, f"--holdfast-ignore={what}")
     assert ran.outcomes == {"passed": 1}, ran.output
     assert ran.summary == "holdfast: no findings in 1 test (1 ignored)"
     assert ran.report.suppressed == 1
 
 
-@pytest.mark.parametrize("what", ["HF3", "inline-args", "HF102:other.py"])
-def test_another_hazard_is_not_ignored(pytester, what):
-    ran = run(pytester, {"test_it.py": WRONG}, f"--holdfast-ignore={what}")
+def test_another_hazard_is_not_ignored(pytester):
+    others = ["HF3", "inline-args", "HF102:other.py"]
+    options = [f"--holdfast-ignore={what}" for what in others]
+    ran = run(pytester, {"test_it.py": WRONG}, *options)
     assert ran.outcomes == {"failed": 1}, ran.output
-    assert f"holdfast: note: '{what}' (--holdfast-ignore) has suppressed nothing" in ran.output
+    for what in others:
+        note = f"holdfast: note: '{what}' (--holdfast-ignore) has suppressed nothing"
+        assert note in ran.output
 
 
 @pytest.mark.parametrize("file", ["pytest.ini", "pyproject.toml"])

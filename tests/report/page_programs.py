@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from holdfast.report.hazard_page import Page
@@ -97,5 +98,7 @@ def end_session(session):
 
 
 def wait_for_trackers(session):
-    while members(session):
-        os.sched_yield()
+    deadline = time.monotonic() + TIME_LIMIT
+    while left := members(session):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)

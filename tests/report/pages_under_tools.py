@@ -8,10 +8,7 @@ hazard where that tool can see it, and of the right way, which should be nothing
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,59 +22,81 @@ TIME_LIMIT = 60
 WORDS = {"HF704": ("--hang", "1")}
 # Hazards whose example the checker does not find: their rule looks for another way into them.
 OTHER_WAY = ("HF001", "HF002", "HF112", "HF302", "HF304", "HF309", "HF612", "HF701")
-TOOLS = {
-    "run": (["run", "--json", "report.json", "program.py"], "report.json"),
-    "check": (["check", "--format", "json", "program.py"], "out"),
-}
+SECTIONS = ("Example", "Right way")
 
 
-def found(tool, program, words=()):
-    """The codes that a tool reports of a program; a word in brackets if it made no report.
+def found_when_run(program, words=()):
+    """The codes that `holdfast run` reports of a program; a word in brackets if it made no report.
 
     Args:
-        tool: Of TOOLS.
         program: Its text.
-        words: More options of the tool.
+        words: More options.
     """
-    (command, *arguments), saved = TOOLS[tool]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "program.py").write_text(program)
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "holdfast", command, *words, *arguments], cwd=folder,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+                [sys.executable, "-m", "holdfast", "run", *words, "--json", "report.json",
+                 "program.py"],
+                cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                start_new_session=True,
             )  # fmt: skip
             try:
                 process.wait(TIME_LIMIT)
             except subprocess.TimeoutExpired:
                 return {"(no end)"}
             finally:
-                for pid in page_programs.members(process.pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                page_programs.end_session(process.pid)
                 process.wait()
+                page_programs.wait_for_trackers(process.pid)
         try:
-            report = json.loads((folder / saved).read_text())
+            report = json.loads((folder / "report.json").read_text())
         except (OSError, ValueError):
             return {"(no report)"}
         return {finding["code"] for finding in report["findings"]}
 
 
+def found_in_source(programs):
+    """The codes that `holdfast check` reports of programs: by the name of each.
+
+    Args:
+        programs: Name: text.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for each, text in programs.items():
+            (folder / each).mkdir()
+            (folder / each / "program.py").write_text(text)
+        checked = subprocess.run(
+            [sys.executable, "-m", "holdfast", "check", "--format", "json", "."], cwd=folder,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIME_LIMIT,
+            check=False,
+        )  # fmt: skip
+        found = {each: set() for each in programs}
+        for finding in json.loads(checked.stdout)["findings"]:
+            found[Path(finding["place"]["file"]).parent.name].add(finding["code"])
+        return found
+
+
 def main(codes):
     """Print the table; the exit status is 1 if a right way is not silent."""
     loud = 0
-    for hazard in HAZARDS:
-        if codes and hazard.code not in codes:
-            continue
+    chosen = [each for each in HAZARDS if not codes or each.code in codes]
+    programs = {
+        f"{each.code} {section}": page_programs.program_of(each, section)
+        for each in chosen
+        for section in SECTIONS
+    }
+    in_source = found_in_source(programs)
+    for hazard in chosen:
         cells = []
-        for section in ("Example", "Right way"):
-            program = page_programs.program_of(hazard, section)
-            for tool in TOOLS:
-                words = WORDS.get(hazard.code, ()) if tool == "run" else ()
-                codes_found = found(tool, program, words)
-                loud += section == "Right way" and bool(codes_found)
-                cells.append(f"{tool} {' '.join(sorted(codes_found)) or '-':<14}")
+        for section in SECTIONS:
+            name = f"{hazard.code} {section}"
+            when_run = found_when_run(programs[name], WORDS.get(hazard.code, ()))
+            for tool, found in (("run", when_run), ("check", in_source[name])):
+                loud += section == "Right way" and bool(found)
+                cells.append(f"{tool} {' '.join(sorted(found)) or '-':<14}")
         print(f"{hazard.code} {hazard.slug:<24} {' '.join(cells[:2])} | {' '.join(cells[2:])}")
     return 1 if loud else 0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,22 @@ from holdfast.findings import Finding, Report, report_of
 
 TIME_LIMIT = 90.0
 RUN = (sys.executable, "-m", "holdfast", "run")
+CONDITIONS = Path(__file__).with_name("conditions.py")
+METHODS = ("fork", "spawn", "forkserver")
+FRESH = ("spawn", "forkserver")
+
+# Runs programs one after the other that are modules beside it; its words are the start method and
+# their names.
+ONE_BY_ONE = """
+import importlib, multiprocessing, sys
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    for name in sys.argv[2:]:
+        print("--", name, flush=True)
+        importlib.import_module(name).main()
+    print("--", flush=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,46 @@ def watched(folder, text, *arguments, options=(), status=None):
     """
     path = Path(folder) / "app.py"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
+    shutil.copy(CONDITIONS, folder)
     return watched_file(folder, path, *arguments, options=options, status=status)
+
+
+def watched_together(folder, head, bodies, method):
+    """Run several programs, one after the other, as parts of one; what came of each, by its name.
+
+    Args:
+        folder: Where it and its report are written.
+        head: What each of them begins with.
+        bodies: Name: the rest of its source, which may be indented; it has a function `main`.
+        method: The start method.
+    """
+    modules = {f"part_{number}": name for number, name in enumerate(bodies)}
+    for module, name in modules.items():
+        (Path(folder) / f"{module}.py").write_text(head + textwrap.dedent(bodies[name]))
+    seen = watched(folder, ONE_BY_ONE, method, *modules)
+    printed: dict[str, list[str]] = {}
+    for line in seen.lines:
+        if line.startswith("--"):
+            printed[line] = lines = []
+        else:
+            lines.append(line)
+    assert "--" in printed, seen
+    found = {}
+    for module, name in modules.items():
+        of_it = [each for each in seen.findings if _is_of(each, f"{module}.py")]
+        report = dataclasses.replace(seen.report, findings=tuple(of_it))
+        found[name] = Seen(printed[f"-- {module}"], seen.errors, seen.status, report)
+    return found
+
+
+def _is_of(finding, file):
+    """Whether a finding speaks of this part; of every part, if it speaks of none."""
+    stacks = [[finding.place], *(step.stack for step in finding.steps)]
+    for stack in stacks:
+        parts = [Path(place.file).name for place in stack if "part_" in place.file]
+        if parts:
+            return parts[0] == file
+    return True
 
 
 def watched_file(folder, path, *arguments, options=(), status=None):

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sanitizer.programs import watched
-
-METHODS = ("fork", "spawn", "forkserver")
+from tests.sanitizer.programs import METHODS, watched
 
 FRAME = """
-    import multiprocessing, os, queue, signal, sys, time
+    import multiprocessing, os, queue, sys, time
+    from conditions import blocked, until
     from multiprocessing.connection import wait
 
     def write(begun, channel):
-        begun.set()
-        for number in range(100):
+        for number in range(1000):
             with open("out", "a") as file:
                 file.write(f"{{number}}\\n")
             time.sleep(0.1)
 
     def compute(begun, channel):
-        begun.set()
         total = 0
-        for number in range(10 ** 9):
+        for number in range(10 ** 10):
             total += number
+            if number == 1000:
+                open("out", "w").close()
 
     def serve(begun, channel):
         begun.set()
@@ -49,11 +48,11 @@ FRAME = """
     def process(begun, channel):
         while True:
             item = channel.get()
-            begun.set()
             work_at(item)
 
     def work_at(item):
-        for step in range(100):
+        open("out", "w").close()
+        for step in range(1000):
             time.sleep(0.1)
 
     def main():
@@ -64,72 +63,88 @@ FRAME = """
         )
         worker.start()
         channel.put("item")
-        begun.wait()
-        time.sleep(0.3)
+        {wait}
         {then}
 
     if __name__ == "__main__":
         main()
 """
+AT_WORK = 'until(lambda: os.path.exists("out"))'
 
 
 @pytest.mark.parametrize("target", ["write", "compute", "process"])
 @pytest.mark.parametrize("method", METHODS)
 def test_daemon_that_is_ended_at_its_work(tmp_path, method, target):
-    text = FRAME.format(target=target, then="pass")
+    text = FRAME.format(target=target, wait=AT_WORK, then="")
     finding = watched(tmp_path, text, method, status=1).only("HF802")
     assert "MainProcess ends and terminates its daemon Process-1 at its work" in finding.message
     assert "worker.join()" in finding.fix
 
 
-@pytest.mark.parametrize("target", ["serve", "beat", "listen", "finish"])
-def test_daemon_that_waits_or_has_finished_is_silent(tmp_path, target):
-    text = FRAME.format(target=target, then="pass")
+AT_REST = {
+    "serve": "begun.wait(); blocked(worker.pid, seconds=0.3)",
+    "beat": "begun.wait(); time.sleep(0.3)",
+    "listen": "begun.wait(); time.sleep(0.3)",
+    "finish": "wait([worker.sentinel])",
+}
+
+
+@pytest.mark.parametrize(("target", "rests"), AT_REST.items())
+def test_daemon_that_waits_or_has_finished_is_silent(tmp_path, target, rests):
+    text = FRAME.format(target=target, wait=rests, then="")
     assert not watched(tmp_path, text, "fork", status=0).findings
 
 
 @pytest.mark.parametrize("then", ["worker.terminate(); worker.join()", "worker.kill()"])
 def test_daemon_that_the_program_ends_itself_is_silent(tmp_path, then):
-    text = FRAME.format(target="write", then=then)
+    text = FRAME.format(target="write", wait=AT_WORK, then=then)
     assert not watched(tmp_path, text, "fork", status=0).findings
 
 
 ORPHAN = """
     import multiprocessing, os, signal, sys, time
+    from conditions import until
     from multiprocessing.connection import wait
 
-    def work():
+    def work(begun, kept):
+        begun.send("begun")
         {work}
 
     def main():
         multiprocessing.set_start_method(sys.argv[1])
+        there, kept = multiprocessing.Pipe(False)
         pid = os.fork()
         if pid == 0:
-            worker = multiprocessing.Process(target=work, daemon=True)
+            has_begun, begun = multiprocessing.Pipe(False)
+            worker = multiprocessing.Process(target=work, args=(begun, kept), daemon=True)
             worker.start()
-            time.sleep(0.5)
+            has_begun.recv()
+            {then}
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)
-        time.sleep(2)
+        open("dead", "w").close()
+        kept.close()
+        wait([there])  # for its end, as the last one who has the other end is gone
 
     if __name__ == "__main__":
         main()
 """
+OUTLIVES = 'until(lambda: os.path.exists("dead")); time.sleep(1)'
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_daemon_that_outlives_its_killed_parent(tmp_path, method):
-    text = ORPHAN.format(work="time.sleep(1.5)")
+    text = ORPHAN.format(work=OUTLIVES, then="")
     finding = watched(tmp_path, text, method, status=1).only("HF803")
     assert "its daemon Process-1 has outlived it" in finding.message
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_daemon_that_looks_after_its_parent_is_silent(tmp_path, method):
-    text = ORPHAN.format(work="wait([multiprocessing.parent_process().sentinel], 1.5)")
+    text = ORPHAN.format(work="wait([multiprocessing.parent_process().sentinel])", then="")
     assert not watched(tmp_path, text, method, status=0).findings
 
 
 def test_daemon_that_had_ended_before_its_parent_is_silent(tmp_path):
-    text = ORPHAN.format(work="time.sleep(0.1)")
+    text = ORPHAN.format(work="pass", then="worker.join()")
     assert not watched(tmp_path, text, "fork", status=0).findings

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 
-from tests.sanitizer.programs import watched
-
-ALL = ("fork", "spawn", "forkserver")
+from tests.sanitizer.programs import METHODS, watched_together
 
 # What every program begins with: a child that writes, waits for its parent, and writes again.
 HEAD = """
 import ctypes, functools, gc, os, sys, threading
 import multiprocessing as mp
-
-mp.set_start_method(sys.argv[1], force=True)
 
 class Turn:
     def __init__(self):
@@ -41,12 +35,6 @@ def finish(turn, process):
 
 def wait(turn):
     turn.ours.recv()
-"""
-
-TAIL = """
-if __name__ == "__main__":
-    main()
-    print("end")
 """
 
 WRONG = {
@@ -447,44 +435,40 @@ FORKED_RIGHT = {
 }  # fmt: skip
 
 
-def run(folder, body, method):
-    return watched(folder, HEAD + textwrap.dedent(body) + TAIL, method)
+@pytest.fixture(scope="module", params=METHODS)
+def wrong(request, tmp_path_factory):
+    method = request.param
+    bodies = {name: body for name, (_, body) in WRONG.items()}
+    if method == "fork":
+        bodies |= {name: body for name, (_, body) in FORKED_WRONG.items()}
+    return watched_together(tmp_path_factory.mktemp(method), HEAD, bodies, method)
 
 
-@pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize(("code", "body"), WRONG.values(), ids=WRONG)
-def test_drop_under_a_process_is_told_of(tmp_path, code, body, method):
-    seen = run(tmp_path, body, method)
-    assert "end" in seen.lines, seen
-    finding = seen.only(code)
+@pytest.fixture(scope="module", params=METHODS)
+def right(request, tmp_path_factory):
+    method = request.param
+    bodies = RIGHT | FORKED_RIGHT if method == "fork" else RIGHT
+    return watched_together(tmp_path_factory.mktemp(method), HEAD, bodies, method)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_drop_under_a_process_is_told_of(wrong, name):
+    finding = wrong[name].only(WRONG[name][0])
     roles = [step.role for step in finding.steps]
     assert roles[0] == "created", finding
     assert {"handed", "dropped"} <= set(roles), finding
-    assert seen.status == 1
+    assert wrong[name].status == 1
 
 
-@pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("body", RIGHT.values(), ids=RIGHT)
-def test_what_is_right_is_not_spoken_of(tmp_path, body, method):
-    seen = run(tmp_path, body, method)
-    assert seen.findings == (), seen
-    assert "end" in seen.lines, seen
-    assert seen.status == 0
-    assert "holdfast" not in seen.errors, seen
-    assert "Traceback" not in seen.errors, seen
+@pytest.mark.parametrize("wrong", ["fork"], indirect=True)
+@pytest.mark.parametrize("name", FORKED_WRONG)
+def test_drop_under_a_forked_process_is_told_of(wrong, name):
+    wrong[name].only(FORKED_WRONG[name][0])
 
 
-@pytest.mark.parametrize(("code", "body"), FORKED_WRONG.values(), ids=FORKED_WRONG)
-def test_drop_under_a_forked_process_is_told_of(tmp_path, code, body):
-    seen = run(tmp_path, body, "fork")
-    assert "end" in seen.lines, seen
-    seen.only(code)
-
-
-@pytest.mark.parametrize("body", FORKED_RIGHT.values(), ids=FORKED_RIGHT)
-def test_what_is_only_inherited_is_not_spoken_of(tmp_path, body):
-    seen = run(tmp_path, body, "fork")
-    assert seen.findings == (), seen
-    assert "end" in seen.lines, seen
-    assert "holdfast" not in seen.errors, seen
-    assert "Traceback" not in seen.errors, seen
+def test_what_is_right_is_not_spoken_of(right):
+    for name, seen in right.items():
+        assert seen.findings == (), (name, seen)
+        assert seen.status == 0
+        assert "holdfast" not in seen.errors, seen
+        assert "Traceback" not in seen.errors, seen

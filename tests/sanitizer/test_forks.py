@@ -18,8 +18,8 @@ if __name__ == "__main__":
 """
 
 
-def seen_of(tmp_path, text, status=None):
-    return watched(tmp_path, HEAD + text.strip() + TAIL, status=status)
+def seen_of(tmp_path, text, *options, status=None):
+    return watched(tmp_path, HEAD + text.strip() + TAIL, options=options, status=status)
 
 
 # ---- locks of threads ----------------------------------------------------------------------------
@@ -28,10 +28,12 @@ HELD = """
 class Cache:
     def __init__(self):
         self.lock = threading.{kind}()
+        self.held, self.forked = threading.Event(), threading.Event()
 
     def fill(self):
         with self.lock:
-            time.sleep({seconds})
+            self.held.set()
+            {hold}
 
     def use(self):
         {use}
@@ -40,13 +42,12 @@ def main():
     cache = Cache()
     filler = threading.Thread(target=cache.fill)
     filler.start()
-    time.sleep(0.2)
+    cache.held.wait()
+    {before}
     child = multiprocessing.Process(target=cache.use)
     child.start()
-    child.join(5)
+    cache.forked.set()
     filler.join()
-    print(child.exitcode)
-    child.kill()
     child.join()
 """
 USES = {
@@ -58,18 +59,21 @@ USES = {
 @pytest.mark.parametrize("kind", ["Lock", "RLock"])
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_lock_that_a_thread_of_the_parent_held(tmp_path, kind, use):
-    seen = seen_of(tmp_path, HELD.format(kind=kind, use=use, seconds=1), status=1)
-    finding = seen.only("HF801")
+    text = HELD.format(kind=kind, use=use, hold="self.forked.wait()", before="")
+    # The child would wait for ever: it is ended when this is noticed.
+    finding = seen_of(tmp_path, text, "--halt", status=1).only("HF801")
     assert "Process-1 waits for self.lock, which a thread of its parent held" in finding.message
 
 
+# It lives for as long as it takes to be asked twice.
 def test_child_that_takes_no_lock_is_silent(tmp_path):
-    use = "time.sleep(3)"
-    assert not seen_of(tmp_path, HELD.format(kind="Lock", use=use, seconds=1), status=0).findings
+    text = HELD.format(kind="Lock", use="time.sleep(3)", hold="self.forked.wait()", before="")
+    assert not seen_of(tmp_path, text, status=0).findings
 
 
 def test_lock_that_is_free_at_the_fork_is_silent(tmp_path):
-    text = HELD.format(kind="Lock", use="with self.lock: time.sleep(2.5)", seconds=0.01)
+    use = "with self.lock: time.sleep(3)"
+    text = HELD.format(kind="Lock", use=use, hold="pass", before="filler.join()")
     assert not seen_of(tmp_path, text, status=0).findings
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import RUN, watched
+from tests.sanitizer.programs import CONDITIONS, METHODS, RUN, watched
 
 DEADLOCK = """
     import multiprocessing, sys
@@ -42,9 +43,9 @@ DEADLOCK = """
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", METHODS)
 def test_deadlock_is_a_finding_with_its_cycle(tmp_path, method):
-    seen = watched(tmp_path, DEADLOCK, method, options=("--hang", "2"), status=1)
+    seen = watched(tmp_path, DEADLOCK, method, options=("--hang", "1"), status=1)
     finding = seen.only("HF704")
     assert "Process-1 waits for Process-2 waits for Process-1" in finding.message
     assert "deadlock: Process-1 -> Process-2 -> Process-1" in seen.errors
@@ -55,7 +56,7 @@ def test_deadlock_is_a_finding_with_its_cycle(tmp_path, method):
 def test_program_that_works_or_ends_in_time_does_not_hang(tmp_path):
     text = """
         import time
-        end = time.monotonic() + 3
+        end = time.monotonic() + 2
         while time.monotonic() < end:
             sum(range(1000))
         print("done")
@@ -116,9 +117,10 @@ def test_signal_asks_what_everybody_waits_for_and_ends_nothing(hanging):
 
 def test_key_that_ends_the_program_tells_what_it_waited_for(tmp_path):
     path = tmp_path / "app.py"
-    path.write_text(textwrap.dedent(DEADLOCK).replace('print("started", flush=True)', ""))
-    ready = 'two.wait(); one.wait(); import time; time.sleep(0.5); print("ready", flush=True)'
-    path.write_text(path.read_text().replace("left.join()", f"{ready}; left.join()"))
+    ready = 'two.wait(); one.wait(); blocked(left.pid, right.pid); print("ready", flush=True)'
+    text = textwrap.dedent(DEADLOCK).replace('print("started", flush=True)', ready)
+    path.write_text("from conditions import blocked\n" + text)
+    shutil.copy(CONDITIONS, tmp_path)
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [*RUN, str(path), "fork"])

@@ -13,6 +13,11 @@ import pytest
 from tests.guard import test_run
 from tests.guard.test_run import *  # noqa: F403 - every test of it, and its fixtures
 
+# These say nothing of programs, and need not be said twice.
+del test_wrong_usage_is_status_2_and_says_what_to_do  # noqa: F821
+del test_help_fits_a_terminal_and_shows_the_guard  # noqa: F821
+del test_version_names_package_and_interpreter  # noqa: F821
+
 
 @pytest.fixture(autouse=True)
 def watched_instead_of_guarded(monkeypatch):

@@ -6,9 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import watched
-
-ALL = ("fork", "spawn", "forkserver")
+from tests.sanitizer.programs import METHODS, watched
 
 HEAD = """
 import mmap, os, pickle, sys
@@ -63,7 +61,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("reader", ["read_mapped", "read_array"])
 def test_file_that_is_cut_under_its_reader_is_told_of(reader, method, tmp_path):
     seen = watched(tmp_path, HEAD, method, reader, "cut", status=1)

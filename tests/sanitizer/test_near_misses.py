@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sanitizer.programs import watched
-
-METHODS = ("fork", "spawn", "forkserver")
+from tests.sanitizer.programs import METHODS, watched
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,10 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import watched
-
-ALL = ("fork", "spawn", "forkserver")
-FRESH = ("spawn", "forkserver")
+from tests.sanitizer.programs import FRESH, METHODS, watched, watched_together
 
 AGAIN = """
     import multiprocessing as mp, sys
@@ -45,7 +42,7 @@ def test_two_of_them_are_two_findings(tmp_path, method):
     assert [finding.code for finding in seen.findings] == ["HF111"] * 2
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", METHODS)
 def test_object_that_is_passed_is_the_same_one(tmp_path, method):
     text = AGAIN.format(arguments="(COUNTER, NUMBERS)", array=True)
     seen = watched(tmp_path, text, method, status=0)
@@ -59,13 +56,12 @@ def test_forked_child_has_the_same_one(tmp_path):
 
 
 ARRAYS = """
-    import multiprocessing as mp, numpy as np, sys
+    import multiprocessing as mp, numpy as np
 
     def child(array, turn):
         turn.send(float(array[0]))
 
-    if __name__ == "__main__":
-        mp.set_start_method(sys.argv[1])
+    def main():
         ours, theirs = mp.Pipe()
         raw = mp.RawArray("d", 4)
         whole = np.frombuffer(raw)
@@ -76,21 +72,25 @@ ARRAYS = """
 """
 
 
-@pytest.mark.parametrize("what", ["whole", "whole[1:]", "whole.reshape(2, 2)[0]"])
+def arrays(folder, method, *parts):
+    bodies = {what: ARRAYS.format(what=what) for what in parts}
+    return watched_together(folder, "", bodies, method).items()
+
+
 @pytest.mark.parametrize("method", FRESH)
-def test_array_that_travels_as_a_copy_is_told_of(tmp_path, method, what):
-    finding = watched(tmp_path, ARRAYS.format(what=what), method).only("HF110")
-    assert "raw" in finding.message
-    assert finding.subject.kind == "ndarray"
+def test_array_that_travels_as_a_copy_is_told_of(tmp_path, method):
+    for what, seen in arrays(tmp_path, method, "whole", "whole[1:]", "whole.reshape(2, 2)[0]"):
+        finding = seen.only("HF110")
+        assert "raw" in finding.message, what
+        assert finding.subject.kind == "ndarray", what
 
 
-@pytest.mark.parametrize(
-    ("method", "what"),
-    [("fork", "whole"), *((method, what) for method in FRESH for what in (
-        "raw", "whole.copy()", "whole + 1", "np.zeros(4)"))],
-)  # fmt: skip
-def test_what_is_no_copy_of_shared_memory_is_not(tmp_path, method, what):
-    assert watched(tmp_path, ARRAYS.format(what=what), method, status=0).findings == ()
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_no_copy_of_shared_memory_is_not(tmp_path, method):
+    parts = ["raw", "whole.copy()", "whole + 1", "np.zeros(4)"]
+    for what, seen in arrays(tmp_path, method, *parts, *["whole"] * (method == "fork")):
+        assert seen.findings == (), (what, seen)
+        assert seen.status == 0, seen
 
 
 MIXED = """
@@ -100,10 +100,9 @@ MIXED = """
         with lock:
             print("child", flush=True)
 
-    if __name__ == "__main__":
-        context = mp.get_context(sys.argv[1])
-        lock = mp.get_context(sys.argv[2]).{make}
-        process = context.Process(target=child, args=(lock,))
+    def main():
+        lock = mp.get_context("{other}").{make}
+        process = mp.get_context(sys.argv[1]).Process(target=child, args=(lock,))
         try:
             process.start()
             process.join()
@@ -112,24 +111,26 @@ MIXED = """
 """
 
 
-@pytest.mark.parametrize("make", ["Lock()", "RLock()", "Value('i', 0)", "Semaphore(2)"])
 @pytest.mark.parametrize("method", FRESH)
-def test_lock_of_another_start_method_is_told_of(tmp_path, method, make):
-    seen = watched(tmp_path, MIXED.format(make=make), method, "fork")
-    finding = seen.only("HF203")
-    assert seen.lines == ["RuntimeError"]
-    assert finding.subject.names == ("lock",)
-    assert finding.subject.kind == make.partition("(")[0]
+def test_lock_of_another_start_method_is_told_of(tmp_path, method):
+    makes = ("Lock()", "RLock()", "Value('i', 0)", "Semaphore(2)")
+    bodies = {make: MIXED.format(make=make, other="fork") for make in makes}
+    for make, seen in watched_together(tmp_path, "", bodies, method).items():
+        finding = seen.only("HF203")
+        assert seen.lines == ["RuntimeError"]
+        assert finding.subject.names == ("lock",)
+        assert finding.subject.kind == make.partition("(")[0]
 
 
 @pytest.mark.parametrize(
-    ("method", "other"),
-    [("fork", "fork"), ("fork", "spawn"), ("spawn", "spawn"), ("spawn", "forkserver")],
+    ("method", "others"),
+    [("fork", ("fork", "spawn")), ("spawn", ("spawn", "forkserver"))],
 )
-def test_contexts_that_go_together_are_not(tmp_path, method, other):
-    seen = watched(tmp_path, MIXED.format(make="Lock()"), method, other, status=0)
-    assert seen.findings == ()
-    assert seen.lines == ["child"]
+def test_contexts_that_go_together_are_not(tmp_path, method, others):
+    bodies = {other: MIXED.format(make="Lock()", other=other) for other in others}
+    for other, seen in watched_together(tmp_path, "", bodies, method).items():
+        assert seen.findings == (), (other, seen)
+        assert seen.lines == ["child"]
 
 
 ADDRESSES = {
@@ -150,21 +151,19 @@ ADDRESSES = {
 }
 
 
-@pytest.mark.parametrize("text", ADDRESSES.values(), ids=ADDRESSES)
-@pytest.mark.parametrize("right", [False, True], ids=["", "right"])
-def test_address_that_outlives_the_object_is_told_of(tmp_path, text, right):
-    program = (
-        "import ctypes, multiprocessing as mp\nraw = mp.RawArray('i', 4)\n"
-        + textwrap.dedent(text)
-        + ("del view\n" if right else "")
-        + "del raw\nother = mp.RawArray('i', 4)\nprint('end')\n"
-    )
-    seen = watched(tmp_path, program)
-    assert seen.lines == ["end"]
-    if right:
-        assert seen.findings == ()
-    else:
-        assert seen.only("HF109").subject.names == ("raw",)
+def test_address_that_outlives_the_object_is_told_of(tmp_path):
+    bodies = {}
+    for name, text in ADDRESSES.items():
+        made = "raw = mp.RawArray('i', 4)\n" + textwrap.dedent(text)
+        gone = "del raw\nother = mp.RawArray('i', 4)\n"
+        for part, lines in {name: made + gone, f"right: {name}": f"{made}del view\n{gone}"}.items():
+            bodies[part] = "def main():\n" + textwrap.indent(lines, "    ")
+    head = "import ctypes, multiprocessing as mp\n"
+    for name, seen in watched_together(tmp_path, head, bodies, "fork").items():
+        if name.startswith("right"):
+            assert seen.findings == (), (name, seen)
+        else:
+            assert seen.only("HF109").subject.names == ("raw",), name
 
 
 def test_object_that_keeps_its_view_and_its_memory_is_not(tmp_path):

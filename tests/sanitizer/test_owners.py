@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sanitizer.programs import watched
+from tests.sanitizer.programs import METHODS, watched
 
-METHODS = ("fork", "spawn", "forkserver")
-HANG = ("--hang", "2")
+HANG = ("--hang", "1")
 
 LOCKS = {
     "semaphore": "multiprocessing.Semaphore(1)",
@@ -177,6 +176,7 @@ def test_signalling_semaphore_that_its_consumer_took_is_silent(tmp_path):
 
 SLEEPER = """
     import multiprocessing, sys, time
+    from conditions import blocked
 
     def sleep(bell, told):
         told.send("ready")
@@ -189,12 +189,7 @@ SLEEPER = """
         sleeper = multiprocessing.Process(target=sleep, args=(bell, there))
         sleeper.start()
         here.recv()
-        asleep = getattr(bell, "_cond", bell)._sleeping_count
-        for _ in range({patience}):
-            if asleep.get_value():
-                break
-            time.sleep(0.02)
-        time.sleep(0.1)
+        {rest}
         sleeper.kill()
         sleeper.join()
         {wake}
@@ -205,10 +200,13 @@ SLEEPER = """
 """
 
 
+ASLEEP = "blocked(sleeper.pid, seconds=0.3)"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_sleeper_that_was_killed_is_named_to_who_wakes_it(tmp_path, method):
     text = SLEEPER.format(
-        patience=1000, make="multiprocessing.Event()", sleep="bell.wait()", wake="bell.set()"
+        rest=ASLEEP, make="multiprocessing.Event()", sleep="bell.wait()", wake="bell.set()"
     )
     finding = watched(tmp_path, text, method, options=HANG, status=1).only("HF702")
     assert "Process-1 was killed by SIGKILL waiting for bell: MainProcess at" in finding.message
@@ -217,7 +215,7 @@ def test_sleeper_that_was_killed_is_named_to_who_wakes_it(tmp_path, method):
 
 def test_condition_whose_sleeper_was_killed_is_found_as_well(tmp_path):
     text = SLEEPER.format(
-        patience=1000,
+        rest=ASLEEP,
         make="multiprocessing.Condition()",
         sleep="bell.acquire(); bell.wait(60)",
         wake="bell.acquire(); bell.notify_all()",
@@ -229,7 +227,7 @@ def test_condition_whose_sleeper_was_killed_is_found_as_well(tmp_path):
 def test_sleeper_that_looks_instead_of_waiting_is_silent(tmp_path):
     sleep = "while not bell.is_set(): time.sleep(0.05)"
     text = SLEEPER.format(
-        patience=10, make="multiprocessing.Event()", sleep=sleep, wake="bell.set()"
+        rest="time.sleep(0.3)", make="multiprocessing.Event()", sleep=sleep, wake="bell.set()"
     )
     seen = watched(tmp_path, text, "fork", options=HANG, status=0)
     assert not seen.findings
@@ -238,6 +236,7 @@ def test_sleeper_that_looks_instead_of_waiting_is_silent(tmp_path):
 
 PARTY = """
     import multiprocessing, sys, time
+    from conditions import blocked
 
     def party(barrier, seconds):
         time.sleep(seconds)
@@ -248,9 +247,7 @@ PARTY = """
         barrier = multiprocessing.Barrier(2)
         late = multiprocessing.Process(target=party, args=(barrier, 60 if {late} else 0))
         late.start()
-        while not {late} and barrier.n_waiting == 0:
-            time.sleep(0.02)
-        time.sleep(0.2)
+        blocked(late.pid, seconds=0.3)
         late.kill()
         late.join()
         try:

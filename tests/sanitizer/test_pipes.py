@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sanitizer.programs import watched
-
-METHODS = ("fork", "spawn", "forkserver")
+from tests.sanitizer.programs import METHODS, watched
 
 HEAD = """
 import multiprocessing, os, sys, time
+from conditions import blocked, until
 from multiprocessing.connection import Client, Listener, wait
 
 """
@@ -31,7 +30,6 @@ class Log:
         self.reader, self.writer = multiprocessing.Pipe(False)
 
 def write(writer):
-    time.sleep(0.3)
     for number in range(100):
         writer.send(bytes(10_000))
 
@@ -49,7 +47,7 @@ def main():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_reader_that_is_dropped_while_a_process_writes(tmp_path, method):
-    text = program(DROPPED.format(keep="", after="kept.join(2)"))
+    text = program(DROPPED.format(keep="", after="blocked(kept.pid)"))
     finding = watched(tmp_path, text, method, status=1).only("HF601")
     assert "MainProcess drops self.reader" in finding.message
     assert "to which Process-1 writes" in finding.message
@@ -117,20 +115,21 @@ KEPT = """
 def write(writer):
     writer.send("only")
 
-def sleep():
-    time.sleep(3)
+def idle():
+    until(lambda: os.path.exists("over"))
 
 def main():
     reader, writer = multiprocessing.Pipe({duplex})
     first = multiprocessing.Process(target=write, args=(writer,))
     first.start()
     {close_first}
-    second = multiprocessing.Process(target=sleep)
+    second = multiprocessing.Process(target=idle)
     second.start()
     {close_after}
     reader.recv()
     first.join()
-    print(reader.poll(1.5))
+    print(reader.poll(1))
+    open("over", "w").close()
     second.join()
 """
 
@@ -171,7 +170,7 @@ def main():
     except EOFError:
         print("end")
 """)
-    finding = watched(tmp_path, text, "spawn", options=("--hang", "2"), status=1).only("HF602")
+    finding = watched(tmp_path, text, "spawn", options=("--hang", "1"), status=1).only("HF602")
     assert "MainProcess reads from reader and has writer open itself" in finding.message
 
 
@@ -235,7 +234,6 @@ def test_connection_whose_sender_waits_is_silent(tmp_path, method):
 
 LISTENER = """
 def call(address):
-    time.sleep(0.2)
     try:
         Client(address).close()
         print("connected")

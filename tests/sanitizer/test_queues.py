@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
-from tests.sanitizer.programs import watched
+from tests.sanitizer.programs import METHODS, watched, watched_together
 
-METHODS = ("fork", "spawn", "forkserver")
+HEAD = """
+import multiprocessing, os, signal, sys, threading, time
+from conditions import blocked
+"""
+TAIL = """
 
-FRAME = """
-    import multiprocessing, os, signal, sys, threading, time
-
-    {functions}
-
-    def main():
-        multiprocessing.set_start_method(sys.argv[1])
-        {main}
-        print("end")
-
-    if __name__ == "__main__":
-        main()
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    main()
+    print("end")
 """
 
 
+def part(functions, main):
+    return f"{functions.strip()}\n\ndef main():\n{textwrap.indent(main.strip(), '    ')}\n"
+
+
 def program(functions, main):
-    indented = "\n        ".join(main.strip().splitlines())
-    return FRAME.format(functions="\n    ".join(functions.strip().splitlines()), main=indented)
+    return HEAD + part(functions, main) + TAIL
 
 
 FILL = """
@@ -44,7 +45,7 @@ producer.start()
 producer.join()
 print(channel.get())
 """)  # fmt: skip
-    finding = watched(tmp_path, text, method, options=("--hang", "2"), status=1).only("HF612")
+    finding = watched(tmp_path, text, method, options=("--hang", "1"), status=1).only("HF612")
     assert "MainProcess joins Process-1 before it has taken its items from channel" in (
         finding.message
     )
@@ -95,7 +96,8 @@ def begin():
     producer.start()
     return producer
 """, """
-begin().join(3)
+producer = begin()
+blocked(producer.pid)
 """)  # fmt: skip
     seen = watched(tmp_path, text, method, status=1)
     found = [finding for finding in seen.findings if finding.code == "HF611"]
@@ -130,17 +132,20 @@ ENDS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_process_that_ends_with_a_full_buffer_has_lost_it(tmp_path, method, end):
-    text = program(FILL + f"    {end}\n", """
+def test_process_that_ends_with_a_full_buffer_has_lost_it(tmp_path, method):
+    bodies = {
+        name: part(FILL + f"    {end}\n", """
 channel = multiprocessing.Queue()
 producer = multiprocessing.Process(target=fill, args=(channel,))
 producer.start()
 producer.join()
-""")  # fmt: skip
-    finding = watched(tmp_path, text, method, status=1).only("HF613")
-    assert "of 40 lost or cut" in finding.message
-    assert "channel.join_thread()" in finding.fix
+""")
+        for name, end in ENDS.items()
+    }  # fmt: skip
+    for name, seen in watched_together(tmp_path, HEAD, bodies, method).items():
+        finding = seen.only("HF613")
+        assert "of 40 lost or cut" in finding.message, name
+        assert "channel.join_thread()" in finding.fix, name
 
 
 def test_process_that_flushes_before_it_leaves_is_silent(tmp_path):
@@ -170,33 +175,38 @@ class Point:
 """
 
 
-@pytest.mark.parametrize(("make", "change"), CHANGES.values(), ids=CHANGES)
-def test_object_that_changes_before_it_is_pickled(tmp_path, make, change):
-    text = program(POINT, f"""
+def test_object_that_changes_before_it_is_pickled(tmp_path):
+    bodies = {
+        name: part(POINT, f"""
 channel = multiprocessing.Queue()
 big = bytes(1_000_000)
 channel.put(big)  # keeps the feeder busy, as nobody reads yet
-time.sleep(0.3)
 thing = {make}
 channel.put(thing)
 {change}
 channel.get()
 print(channel.get())
-""")  # fmt: skip
-    finding = watched(tmp_path, text, "fork", status=1).only("HF614")
-    assert finding.message.startswith("thing was changed after channel.put(thing)")
+""")
+        for name, (make, change) in CHANGES.items()
+    }  # fmt: skip
+    for name, seen in watched_together(tmp_path, HEAD, bodies, "fork").items():
+        message = seen.only("HF614").message
+        assert message.startswith("thing was changed after channel.put(thing)"), name
 
 
-@pytest.mark.parametrize(("make", "change"), CHANGES.values(), ids=CHANGES)
-def test_object_that_changes_after_it_has_arrived_is_silent(tmp_path, make, change):
-    text = program(POINT, f"""
+def test_object_that_changes_after_it_has_arrived_is_silent(tmp_path):
+    bodies = {
+        name: part(POINT, f"""
 channel = multiprocessing.Queue()
 thing = {make}
 channel.put(thing)
 channel.get()
 {change}
-""")  # fmt: skip
-    assert not watched(tmp_path, text, "fork", status=0).findings
+""")
+        for name, (make, change) in CHANGES.items()
+    }  # fmt: skip
+    for name, seen in watched_together(tmp_path, HEAD, bodies, "fork").items():
+        assert seen.findings == (), (name, seen)
 
 
 def test_what_is_put_is_not_touched(tmp_path):
@@ -236,7 +246,7 @@ jobs.put("job")
 consumer.join()
 jobs.join()
 """)  # fmt: skip
-    finding = watched(tmp_path, text, method, options=("--hang", "2"), status=1).only("HF616")
+    finding = watched(tmp_path, text, method, options=("--hang", "1"), status=1).only("HF616")
     assert "between jobs.get() and jobs.task_done()" in finding.message
 
 
@@ -251,7 +261,7 @@ channel, told = multiprocessing.Queue(), multiprocessing.Event()
 reader = multiprocessing.Process(target=read, args=(channel, told))
 reader.start()
 told.wait()
-time.sleep(0.5)
+blocked(reader.pid)
 reader.kill()
 reader.join()
 channel.put("item")
@@ -275,7 +285,7 @@ readers = [multiprocessing.Process(target=read, args=(channel,), daemon=True) fo
 for reader in readers:
     reader.start()
 channel.put("item")
-time.sleep(0.7)
+blocked(*(reader.pid for reader in readers), seconds=0.3)
 for reader in readers[:2]:
     reader.terminate()
 """)  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.cli import suppressions
 from holdfast.cli.suppressions import Suppression, SuppressionError
-from tests.sanitizer.programs import watched
+from tests.sanitizer.programs import watched, watched_together
 
 WRONG = """
     import multiprocessing as mp
@@ -24,27 +24,44 @@ WRONG = """
 """
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The finding of that program."""
+    return watched(tmp_path_factory.mktemp("found"), WRONG, status=1).only("HF101")
+
+
 @pytest.mark.parametrize(
     "text",
     ["HF101", "inline-args", "HF1", "*", "HF101:app.py", "HF101:*.py:start", "inline-args::start",
      "*:app.py:*", "hf101"],
 )  # fmt: skip
-def test_suppression_hides_the_finding(tmp_path, text):
-    seen = watched(tmp_path, WRONG, options=["--ignore", text])
+def test_suppression_hides_the_finding(found, text):
+    assert suppressions.apply([found], [Suppression.of(text, "x")]) == ((), 1, ())
+
+
+@pytest.mark.parametrize(
+    "text", ["HF102", "HF101:other.py", "HF101:app.py:work_", "shm-inline-buf"]
+)
+def test_suppression_that_means_another_hides_nothing(found, text):
+    kept, suppressed, unused = suppressions.apply([found], [Suppression.of(text, "x")])
+    assert kept == (found,)
+    assert suppressed == 0
+    assert unused == (f"the suppression {text!r} (x) has suppressed nothing",)
+
+
+def test_run_without_findings_prints_nothing(tmp_path):
+    seen = watched(tmp_path, WRONG, options=["--ignore", "HF101:app.py"])
     assert seen.findings == ()
     assert seen.status == 0
     assert seen.report.suppressed == 1
     assert seen.errors == ""
 
 
-@pytest.mark.parametrize(
-    "text", ["HF102", "HF101:other.py", "HF101:app.py:work_", "shm-inline-buf"]
-)
-def test_suppression_that_means_another_is_told_of(tmp_path, text):
-    seen = watched(tmp_path, WRONG, options=[f"--ignore={text}"])
+def test_option_that_is_of_no_use_is_told_of(tmp_path):
+    seen = watched(tmp_path, WRONG, options=["--ignore=HF102"])
     assert seen.codes == ["HF101"]
     assert seen.status == 1
-    assert seen.report.notes == (f"the suppression {text!r} (--ignore) has suppressed nothing",)
+    assert seen.report.notes == ("the suppression 'HF102' (--ignore) has suppressed nothing",)
     assert "has suppressed nothing" in seen.errors
 
 
@@ -96,20 +113,26 @@ def test_project_that_says_something_else_is_wrong_usage(tmp_path, entry):
     assert outcome.stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("comment", "hidden"),
-    [
-        ("# holdfast: allow inline-args because it is read at once", True),
-        ("# holdfast: allow HF101 because it is read at once", True),
-        ("# holdfast: allow local-dropped because it is another one", False),
-        ("# holdfast: allow inline-args", False),
-    ],
-)
-def test_comment_at_the_place_allows_it(tmp_path, comment, hidden):
-    text = WRONG.replace('("i", 2),))', f'("i", 2),))  {comment}')
-    assert (watched(tmp_path, text).findings == ()) == hidden
-    above = WRONG.replace("        process = ", f"        {comment}\n        process = ")
-    assert (watched(tmp_path, above).findings == ()) == hidden
+COMMENTS = {
+    "# holdfast: allow inline-args because it is read at once": True,
+    "# holdfast: allow HF101 because it is read at once": True,
+    "# holdfast: allow local-dropped because it is another one": False,
+    "# holdfast: allow inline-args": False,
+}
+
+
+def test_comment_at_the_place_allows_it(tmp_path):
+    text = WRONG.partition("    if __name__")[0] + "    def main():\n        start().join()\n"
+    bodies = {}
+    for comment in COMMENTS:
+        bodies[f"{comment} there"] = text.replace('("i", 2),))', f'("i", 2),))  {comment}')
+        bodies[f"{comment} above"] = text.replace(
+            "        process = ", f"        {comment}\n        process = "
+        )
+    seen = watched_together(tmp_path, "", bodies, "fork")
+    for comment, hidden in COMMENTS.items():
+        for where in ("there", "above"):
+            assert (seen[f"{comment} {where}"].findings == ()) == hidden, (comment, where)
 
 
 def test_halt_passes_over_what_is_suppressed(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
-from tests.sanitizer.programs import watched
+from tests.sanitizer.programs import watched, watched_together
 
 HEAD = """
 import gc, os, sys, threading
@@ -200,28 +202,33 @@ RIGHT = {
 }
 
 
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
+    bodies = {name: text for name, (_, _, text) in WRONG.items()}
+    return watched_together(tmp_path_factory.mktemp("wrong"), HEAD, bodies, "fork")
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_view_that_is_used_after_its_segment_is_told_of(name, tmp_path):
-    code, word, text = WRONG[name]
-    seen = watched(tmp_path, HEAD + _plain(text) + TAIL, status=1)
+def test_view_that_is_used_after_its_segment_is_told_of(wrong, name):
+    code, word, _ = WRONG[name]
+    seen = wrong[name]
     finding = seen.only(code)
     assert word in finding.message, finding
-    assert seen.lines[-1] == "end", seen
+    assert seen.status == 1, seen
     assert any(step.role == "created" and step.stack for step in finding.steps), finding
     assert any(step.role == "dropped" and step.stack for step in finding.steps), finding
     assert any(step.text.endswith("is taken of it") for step in finding.steps), finding
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_view_that_does_no_harm_is_silent(name, tmp_path):
-    seen = watched(tmp_path, HEAD + _plain(RIGHT[name]) + TAIL, status=0)
-    assert seen.findings == (), seen
-    assert seen.lines[-1] == "end", seen
+def test_view_that_does_no_harm_is_silent(tmp_path):
+    for name, seen in watched_together(tmp_path, HEAD, RIGHT, "fork").items():
+        assert seen.findings == (), (name, seen)
+        assert seen.status == 0, seen
 
 
 def test_both_stacks_are_there_before_the_crash_of_as_is(tmp_path):
     code, _, text = WRONG["closed too early"]
-    seen = watched(tmp_path, HEAD + _plain(text) + TAIL, options=("--as-is",))
+    seen = watched(tmp_path, HEAD + textwrap.dedent(text) + TAIL, options=("--as-is",))
     assert seen.status == -11, seen
     finding = seen.only(code)
     assert "SIGSEGV" in finding.steps[-1].text
@@ -233,7 +240,7 @@ def test_as_is_leaves_a_memoryview_its_real_fate(tmp_path):
                 view[3] = 1
             except ValueError as error:
                 print(error)""")  # fmt: skip
-    seen = watched(tmp_path, HEAD + _plain(text) + TAIL, options=("--as-is",), status=0)
+    seen = watched(tmp_path, HEAD + textwrap.dedent(text) + TAIL, options=("--as-is",), status=0)
     assert "released" in seen.lines[0]
 
 
@@ -259,9 +266,3 @@ def main():
         status=0,
     )
     assert seen.lines[0] == "0 True", seen
-
-
-def _plain(text):
-    import textwrap
-
-    return textwrap.dedent(text)

@@ -136,15 +136,15 @@ def _new_processes(before: Snapshot) -> list[family.Member]:
 def _new_files(before: Snapshot) -> list[Path]:
     new = [path for path in _files() if path not in before.files]
     shared = {path for path in new if path.parent == SHARED_MEMORY}
-    # That folder is for everyone, and names in it tell nothing: what a stranger uses is his, and
-    # while others work on the machine nobody can tell what is whose.
-    if shared and (not ALONE or family.other_runs()):
+    if shared and family.other_runs():
         return [path for path in new if path not in shared]
     return [path for path in new if path not in shared or not family.strangers_use(str(path))]
 
 
 def _files() -> list[Path]:
-    found = [SHARED_MEMORY / name for name in os.listdir(SHARED_MEMORY)]
+    # That folder is for everyone, and names in it tell nothing: what a stranger uses is his, and
+    # while others work on the machine nobody can tell what is whose.
+    found = [SHARED_MEMORY / name for name in os.listdir(SHARED_MEMORY)] if ALONE else []
     private = Path(tempfile.gettempdir())
     # Not pytest's own folder, and not multiprocessing's, which a killed process cannot remove.
     keep = ("pytest-of-", "pymp-")

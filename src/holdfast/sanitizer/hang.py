@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from holdfast.sanitizer.detect.blocked import Blocked, Lock
     from holdfast.sanitizer.story import Member, Story
 
-# Seconds between two looks at the family; between two questions to one process; how long they have
-# to answer all together.
+# Seconds between two looks at the family; between two questions to one process.
 INTERVAL = 1.0
 _AGAIN = 0.8
-_PATIENCE = 0.5
 # Which share of the time the processes may have used and still count as waiting.
 _IDLE_SHARE = 0.02
 _MOST_QUESTIONS = 3
@@ -257,10 +255,11 @@ class Looks:
     def look(self) -> bool:
         """Look, once an interval; whether the family hangs."""
         self.story.read(self.reader)
+        idle = self._idle()  # before they are asked, which is work
         suspects = self._suspects()
         if suspects:
             asked.ask(suspects)
-        return self._idle()
+        return idle
 
     def hopeless(self) -> bool:
         """Whether a process waits, without a limit, for what only a dead one could give."""
@@ -286,11 +285,7 @@ class Looks:
         note_the_dead(self.story)
         living = [each.pid for each in self.story.members.values() if each.ended_ns is None]
         since = time.monotonic_ns()
-        waiting = set(asked.ask(living))
-        deadline = time.monotonic() + _PATIENCE
-        while waiting and time.monotonic() < deadline:
-            waiting -= asked.answered(self.reader.states(), since)
-            time.sleep(0.01)
+        asked.hear(asked.ask(living), self.reader.states, since)
         self.story.read(self.reader)
 
     def _suspects(self) -> list[int]:
@@ -319,9 +314,8 @@ class Looks:
         if self.limit is None:
             return False
         now = time.monotonic()
-        used = sum(
-            _ticks(each.pid) for each in self.story.members.values() if each.ended_ns is None
-        )
+        living = [each.pid for each in self.story.members.values() if each.ended_ns is None]
+        used = sum(asked.ticks_of(pid) or 0 for pid in living)
         self._used.append((now, used))
         while len(self._used) > 1 and self._used[1][0] <= now - self.limit:
             self._used.pop(0)
@@ -329,28 +323,12 @@ class Looks:
         if now - then < self.limit:
             return False
         share = abs(used - before) / _TICKS / (now - then)
-        return share <= _IDLE_SHARE
+        # Who waits for a processor on a busy machine has used none, and does not rest.
+        return share <= _IDLE_SHARE and not any(map(asked.is_runnable, living))
 
 
 def note_the_dead(story: Story) -> None:
     """Find out who has ended without anybody telling."""
     for member in story.members.values():
-        if member.ended_ns is None and member.pid and _state(member.pid) in {"", "Z", "X"}:
+        if member.ended_ns is None and member.pid and asked.state_of(member.pid) in {"", "Z", "X"}:
             member.ended_ns = time.monotonic_ns()
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _state(pid: int) -> str:
-    return "".join(_stat(pid)[:1])
-
-
-def _ticks(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else 0

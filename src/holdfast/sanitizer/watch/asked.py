@@ -26,12 +26,18 @@ from holdfast.sanitizer import recorder, states
 from holdfast.sanitizer.capture import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SIGNAL = signal.SIGRTMAX - 5
 
 _COUNT, _LAST, _PID = 2, 3, 4
 _MOST_THREADS = 32
+# Seconds until who rests counts as one that will not answer; between two looks; until even one that
+# waits for a processor is given up. Hundredths of seconds of work after which it is in C.
+_PATIENCE = 0.3
+_INTERVAL = 0.005
+_LONGEST = 5.0
+_MOST_TICKS = 10
 _where: states.Where | None = None
 
 
@@ -123,7 +129,57 @@ def ask(pids: Iterable[int]) -> list[int]:
     return found
 
 
-def answered(all_states: Iterable[tuple[int, tuple[int, ...]]], since_ns: int) -> set[int]:
+def hear(
+    pids: Iterable[int], all_states: Callable[[], Iterable[tuple[int, tuple[int, ...]]]], since: int
+) -> None:
+    """Wait for the answers of those that were asked, as long as they may come.
+
+    Who rests although it was asked, or works on without looking up, is in C and will not answer.
+    Who waits for a processor has as long as it needs, within reason: machines are busy.
+
+    Args:
+        pids: Who was asked.
+        all_states: Gives what all processes of the family note of themselves now.
+        since: When they were asked, in nanoseconds.
+    """
+    waiting = {pid: ticks_of(pid) for pid in pids}
+    begun = time.monotonic()
+    while waiting and (passed := time.monotonic() - begun) < _LONGEST:
+        for pid in _answered(all_states(), since):
+            waiting.pop(pid, None)
+        for pid, before in list(waiting.items()):
+            now = ticks_of(pid)
+            rests = passed >= _PATIENCE and not is_runnable(pid)
+            if rests or now is None or before is None or now - before > _MOST_TICKS:
+                del waiting[pid]
+        if waiting:
+            time.sleep(_INTERVAL)
+
+
+def is_runnable(pid: int) -> bool:
+    """Whether a process would go on if it had a processor, or what it has asked the disk for."""
+    return state_of(pid) in {"R", "D"}
+
+
+def state_of(pid: int) -> str:
+    """The state of a process, a letter; "" if it is not there."""
+    return "".join(_stat(pid)[:1])
+
+
+def ticks_of(pid: int) -> int | None:
+    """For how many ticks of the clock a process has used the processor; None if it is not there."""
+    fields = _stat(pid)
+    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else None
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _answered(all_states: Iterable[tuple[int, tuple[int, ...]]], since_ns: int) -> set[int]:
     """The pids of those that have answered since then."""
     return {
         words[_PID]

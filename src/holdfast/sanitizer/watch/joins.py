@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 _JOIN = states.WHAT.index("join")
 _LONG_NS = 500_000_000
-# How long daemons are given to say what they do, in seconds.
-_PATIENCE = 0.3
 _MOST_QUEUES = 64
 
 
@@ -86,11 +84,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
         since = time.monotonic_ns()
         # A pool's workers are told to end by their pool.
         alone = [each for each in daemons if "PoolWorker" not in str(each.name)]
-        waiting = set(asked.ask(each.pid for each in alone))
-        deadline = time.monotonic() + _PATIENCE
-        while waiting and time.monotonic() < deadline:
-            waiting -= asked.answered(recorder.all_states(), since)
-            time.sleep(0.005)
+        asked.hear(asked.ask(each.pid for each in alone), recorder.all_states, since)
         for each in daemons:
             recorder.record("daemon.ended", pid=each.pid, name=str(each.name))
 
