@@ -151,6 +151,7 @@ static void test_who_finds_no_slot_joins_when_somebody_has_died(void) {
         CHECK_IS(hf_last_error(late)->found, HF_SLOTS);
         CHECK(!hf_is_open(late));
     }
+    CHECK(late->base == NULL); /* it remembers nothing of the heap that it failed to join */
     CHECK_IS(entries("/proc/self/map_files"), maps);
     CHECK_IS(entries("/proc/self/fd"), files);
     hf_os_lifeline_drop(&slots.lines[--slots.count]);

@@ -178,6 +178,15 @@ static int take_file(hf_process *p, int fd) {
     return p->fd >= 0 ? HF_OK : hf_i_fail_os(p, "F_DUPFD_CLOEXEC", errno);
 }
 
+/* As if the heap had never been opened. */
+static void let_go(hf_process *p, uint8_t *base, uint64_t bytes) {
+    hf_os_unmap(base, bytes);
+    hf_os_close(p->fd);
+    p->base = NULL;
+    p->fd = -1;
+    p->open = 0;
+}
+
 static int create_sized(hf_process *p, const hf_header *wanted, int *error) {
     char name[64];
     const char *what = "mmap";
@@ -195,10 +204,7 @@ static int create_sized(hf_process *p, const hf_header *wanted, int *error) {
         if (result == HF_OK) result = hf_i_reserve(p, base + wanted->used_off, page_up(wanted->slots / 8));
     }
     if (result != HF_OK) {
-        hf_os_unmap(base, wanted->file_bytes);
-        hf_os_close(p->fd);
-        p->base = NULL;
-        p->fd = -1;
+        let_go(p, base, wanted->file_bytes);
         return result;
     }
     memcpy(base, wanted, sizeof *wanted);
@@ -237,13 +243,7 @@ static int create(hf_process *p, uint64_t data_bytes) {
     if (!p->base) return result;
     p->open = 1;
     if (result == HF_OK) result = hf_i_need_slot(p);
-    if (result != HF_OK) {
-        hf_os_unmap(p->base, h.file_bytes);
-        hf_os_close(p->fd);
-        p->base = NULL;
-        p->fd = -1;
-        p->open = 0;
-    }
+    if (result != HF_OK) let_go(p, p->base, h.file_bytes);
     return result;
 }
 
@@ -291,12 +291,7 @@ static int join(hf_process *p, int fd) {
         p->open = 1;
         result = hf_i_need_slot(p);
     }
-    if (result != HF_OK) {
-        hf_os_unmap(base, bytes);
-        hf_os_close(p->fd);
-        p->fd = -1;
-        p->open = 0;
-    }
+    if (result != HF_OK) let_go(p, base, bytes);
     return result;
 }
 
