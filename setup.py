@@ -1,4 +1,4 @@
-"""Builds the one native module, `holdfast._native`: the Cython border over the C11 core.
+"""Builds the native modules: the border over the C11 core, and the sanitizer's notes.
 
 Everything else about the package is declared in pyproject.toml. The core is Linux only; on any
 other system, or with HOLDFAST_PURE=1 in the environment, the package installs without it, since
@@ -17,11 +17,12 @@ from setuptools import Extension, setup
 
 PACKAGE = Path("src/holdfast")
 BORDER = PACKAGE / "_native.pyx"
+NOTES = PACKAGE / "sanitizer" / "_notes.pyx"
 CORE = PACKAGE / "_core"
 
 
 def extensions() -> list[Extension]:
-    """The list of native modules for this system: one, or none."""
+    """The list of native modules for this system; none where there can be none."""
     if sys.platform != "linux" or os.environ.get("HOLDFAST_PURE") == "1" or not BORDER.exists():
         return []
     from Cython.Build import cythonize
@@ -54,10 +55,17 @@ def extensions() -> list[Extension]:
         extra_compile_args=compile_flags,
         extra_link_args=["-pthread"],
     )
+    notes = Extension(
+        "holdfast.sanitizer._notes",
+        sources=[str(NOTES)],
+        depends=["setup.py", *sorted(str(path) for path in NOTES.parent.glob("*.p[xy][dxi]"))],
+        extra_compile_args=compile_flags,
+    )
     # One folder for each interpreter, so that builds for several can run side by side.
     generated = Path("build") / f"cython-{sysconfig.get_config_var('SOABI')}"
+    folders = [str(PACKAGE), str(NOTES.parent)]
     return list(
-        cythonize([native], build_dir=str(generated), include_path=[str(PACKAGE)], quiet=True)
+        cythonize([native, notes], build_dir=str(generated), include_path=folders, quiet=True)
     )
 
 

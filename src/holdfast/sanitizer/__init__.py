@@ -2,6 +2,7 @@
 
     capture.py    one file in memory, mapped by all processes: chunks of records
     stacks.py     stacks, cheap to take, written as text once
+    _notes.pyx    natively: what a program pays for at every turn, so that it pays next to nothing
     recorder.py   how a process tells what happens in it: record, remember, tell, stack
     reach.py      what is handed to a process with its target and arguments
     watch/        one file for each module of the standard library; a table

@@ -23,6 +23,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
+from holdfast.sanitizer._notes import News
 from holdfast.sanitizer.capture import Address, Capture, Drops, Reader
 from holdfast.sanitizer.stacks import Stacks
 
@@ -43,6 +44,7 @@ class _State:
     def __init__(self) -> None:
         self.capture: Capture | None = None
         self.drops: Drops | None = None
+        self.any_news = News(_nothing)
         self.stacks = Stacks()
         self.settings: dict[str, Any] = {}
         self.number = 0
@@ -60,6 +62,7 @@ class _State:
         self.handlers: list[Callable[[], object]] = []
 
 
+_nothing: memoryview[int] = memoryview(bytearray(8)).cast("Q")
 _me = _State()
 
 
@@ -218,6 +221,11 @@ def news() -> memoryview[int]:
     return _nothing if _me.capture is None else _me.capture.news
 
 
+def any_news() -> News:
+    """Whether there is any news, or anything fresh of this process; cheap to ask."""
+    return _me.any_news
+
+
 def dropped() -> set[int]:
     """The ids of all objects that processes have dropped while others may have had them."""
     if _me.drops is None:
@@ -230,9 +238,6 @@ def on_fork(function: Callable[[], object]) -> None:
     """Call `function` in every forked child, after it has become a process of the capture."""
     if function not in _me.handlers:
         _me.handlers.append(function)
-
-
-_nothing: memoryview[int] = memoryview(bytearray(8)).cast("Q")
 
 
 # ---- writing ------------------------------------------------------------------------------------
@@ -347,6 +352,7 @@ def _settle(
 
     _me.capture = capture
     _me.drops = Drops(capture)
+    _me.any_news = News(capture.news)
     _me.settings = settings
     capture.begin()
     _me.number = capture.number

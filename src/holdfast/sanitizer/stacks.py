@@ -1,28 +1,30 @@
 """Stacks, cheap to take: positions in code, interned; text only for those that are reported.
 
-What it keeps true: taking a stack changes nothing for the program. Only code objects and positions
-are looked at, never a frame's variables, which would keep what they name alive. A code object that
-was seen is kept, so that its id names nothing else later.
+What it keeps true: taking a stack, which is native (_notes.pyx), changes nothing for the program.
+Only code objects and positions are looked at, never a frame's variables, which would keep what they
+name alive. A code object that was seen is kept, so that its id names nothing else later.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _family
+from holdfast.sanitizer import _notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType
 
-# Frames of a stack, the innermost ones, and different stacks of a process. Beyond that the stack
-# is unknown (0): a program that makes code without end must not make us do the same.
-MOST_FRAMES = 60
+# Different stacks of a process. Beyond that the stack is unknown (0): a program that makes code
+# without end must not make us do the same.
 MOST_STACKS = 200_000
-_FRAMES = range(MOST_FRAMES)
+_POSITION = struct.Struct("@Qq")
 
 # (file, line, column, end line, end column, function); columns from 1, 0 if unknown.
 Frame = tuple[str, int, int, int, int, str]
@@ -37,8 +39,9 @@ class Stacks:
     """The stacks that one process has seen, by number."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[int, ...], int] = {}
-        self._stacks: dict[int, tuple[int, ...]] = {0: ()}
+        # What _notes.stack() gives: a number.
+        self._numbers: dict[bytes, int] = {}
+        self._stacks: dict[int, bytes] = {0: b""}
         self._codes: dict[int, CodeType] = {}
         self._of_module: dict[int, bool] = {}
         self._next = itertools.count(1)
@@ -49,31 +52,22 @@ class Stacks:
         Args:
             skip: How many frames to leave out: 1 begins with the caller's.
         """
-        return self.take_from(sys._getframe(skip))
+        whole = _notes.stack(skip)
+        # Only ids are looked at: a stack that is known keeps its code objects alive, so an id in it
+        # can be nobody else's.
+        number = self._numbers.get(whole)
+        return self._add(whole, sys._getframe(skip)) if number is None else number
 
     def take_from(self, frame: FrameType | None) -> int:
         """The number of the stack that ends in a frame."""
-        innermost = frame
-        parts: list[int] = []
-        append = parts.append
-        # Only ids are looked at: a stack that is known keeps its code objects alive, so an id in it
-        # can be nobody else's.
-        for _ in _FRAMES:
-            if frame is None:
-                break
-            append(id(frame.f_code))
-            append(frame.f_lasti)
-            frame = frame.f_back
-        whole = tuple(parts)
+        whole = _notes.stack_of(frame)
         number = self._numbers.get(whole)
-        if number is None:
-            number = self._add(whole, innermost)
-        return number
+        return self._add(whole, frame) if number is None else number
 
-    def _add(self, whole: tuple[int, ...], frame: FrameType | None) -> int:
+    def _add(self, whole: bytes, frame: FrameType | None) -> int:
         if len(self._stacks) >= MOST_STACKS:
             return 0
-        for key in whole[::2]:
+        for key, _ in _positions(whole):
             if frame is not None:
                 self._codes.setdefault(key, frame.f_code)
                 frame = frame.f_back
@@ -85,15 +79,14 @@ class Stacks:
 
     def frames(self, number: int) -> list[Frame]:
         """A stack as text, innermost frame first, without the frames of this package."""
-        whole = self._stacks[number]
         found: list[Frame] = []
-        for key, position in zip(whole[::2], whole[1::2], strict=True):
+        for key, position in _positions(self._stacks[number]):
             code = self._codes[key]
             if code.co_filename == _FIRST:
                 break  # what is further out has started the program
             if not code.co_filename.startswith(_OURS):
                 found.append(_frame(code, position))
-            if code.co_name == "_bootstrap" and _is_machinery(code.co_filename):
+            if code.co_name == "_bootstrap" and is_machinery(code):
                 break  # what is further out is the parent's, and of the time before the fork
         return found
 
@@ -101,9 +94,8 @@ class Stacks:
         """Whether the innermost frame that is not multiprocessing's is a module's body."""
         known = self._of_module.get(number)
         if known is None:
-            whole = self._stacks[number]
-            names = (self._codes[key] for key in whole[::2])
-            outside = (code for code in names if not _is_machinery(code.co_filename))
+            codes = (self._codes[key] for key, _ in _positions(self._stacks[number]))
+            outside = (code for code in codes if not is_machinery(code))
             first = next(outside, None)
             known = self._of_module[number] = first is not None and first.co_name == "<module>"
         return known
@@ -112,16 +104,22 @@ class Stacks:
         """What the innermost frame of a stack that is not ours is executing: "STORE_FAST"."""
         import opcode  # on demand: only for what is reported
 
-        whole = self._stacks[number]
-        for key, position in zip(whole[::2], whole[1::2], strict=True):
+        for key, position in _positions(self._stacks[number]):
             code = self._codes[key]
             if not code.co_filename.startswith(_OURS):
                 return opcode.opname[code.co_code[position]] if position >= 0 else ""
         return ""
 
 
-def _is_machinery(file: str) -> bool:
+def is_machinery(code: CodeType) -> bool:
+    """Whether it is ours or multiprocessing's."""
+    file = code.co_filename
     return file.startswith(_OURS) or any(name in file for name in _PACKAGES)
+
+
+def _positions(whole: bytes) -> Iterator[tuple[int, int]]:
+    """The ids of code objects, and the positions in them, innermost first."""
+    return _POSITION.iter_unpack(whole)
 
 
 def _frame(code: CodeType, position: int) -> Frame:

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.sanitizer import recorder
+from holdfast.sanitizer import _notes, recorder
 from holdfast.sanitizer.capture import STATE_WORDS, STATES_OF_A_CHUNK
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ _DRAIN = WHAT.index("drain")
 # Where a state is: the number of its chunk, and the index of its first word there.
 Where = tuple[int, int]
 
-# The chunks of this process. Who writes often keeps `rows` and a place: `rows[chunk][word] = 1`.
+# The chunks of this process. Who writes often keeps `rows` and a place: `rows[chunk][word] = 1`;
+# the native part has their addresses.
 rows: list[memoryview[int]] = []
 # Kind and id of each row once more, in this process's own memory: a forked child must know what it
 # inherited, and its parent may have given it back in the shared one by then.
@@ -65,7 +66,7 @@ def claim(kind: int, uid: int) -> Where:
             chunk, index = divmod(_next, STATES_OF_A_CHUNK)
             at = index * STATE_WORDS
             if chunk == len(rows):
-                rows.append(_fresh())
+                _add(_fresh())
                 _own.append(memoryview(bytearray(16 * STATES_OF_A_CHUNK)).cast("Q"))
                 recorder.on_fork(_renew)
             _next += 1
@@ -88,6 +89,11 @@ def give_back(where: Where) -> None:
     _free.append(where)
 
 
+def _add(row: memoryview[int]) -> None:
+    _notes.set_row(len(rows), row)
+    rows.append(row)
+
+
 def _fresh() -> memoryview[int]:
     found = recorder.claim_states()
     return _nowhere if found is None else found
@@ -107,6 +113,7 @@ def _renew() -> None:
         if new is not _nowhere:
             new[1::STATE_WORDS] = own[1::2]
             new[::STATE_WORDS] = own[::2]
+        _notes.set_row(chunk, new)
         rows[chunk] = new
 
 

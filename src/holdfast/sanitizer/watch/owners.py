@@ -2,9 +2,9 @@
 
 What it keeps true: a semaphore has no owner; here it gets one, in a state that outlives the owner's
 SIGKILL (states.py). Taking a lock that is free costs one store more, and a look at the line that
-takes it: its stack is taken when the line is another one than the last time. Only who has to wait
-tells more. The locked reads and writes of a Value or Array keep the standard library's own methods
-and note nothing: they hold their lock for a moment only.
+takes it: that is native (_notes.pyx). A stack is taken when the line was never seen before. Only
+who has to wait tells more. The locked reads and writes of a Value or Array keep the standard
+library's own methods and note nothing: they hold their lock for a moment only.
 
 A lock's `release` clears the note first, so that nobody is taken for an owner who is none; a lock
 that is released by a process which did not take it has no owner any more.
@@ -19,162 +19,88 @@ Source: CPython, Lib/multiprocessing/synchronize.py, Modules/_multiprocessing/se
 
 from __future__ import annotations
 
-import sys
 import time
-import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
-from holdfast.sanitizer import reach, recorder, states
+from holdfast.sanitizer import _notes, reach, recorder, stacks, states
+from holdfast.sanitizer._notes import Owner
 from holdfast.sanitizer.watch import semaphores
 
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import FrameType, ModuleType
 
     from holdfast._arrivals import Undo
 
-# The key in a lock's dict of what is noted of it.
+# The key in a lock's dict of what is noted of it; _notes.pyx knows it as well.
 _NOTE = "_holdfast_owner"
 _LOCK = states.WHAT.index("lock")
 _MASK = (1 << 63) - 1
 
-_rows = states.rows
+# Where the words of a lock's state begin: see states.py.
+_FIRST_WORD = 2
+_FAILED_NS, _FAILED_STACK = 1, 2
+# Lines that tell one place where locks are taken from another: the program's own, and those of the
+# standard library through which it got there.
+_MOST_LINES = 4
 
 
-# Where locks are taken: the code and its position -> the code, so that it stays, and the stack of
-# the first time. A program that takes locks at two places by turns takes two stacks.
-_MOST_SITES = 2048
-_sites: dict[tuple[int, int], tuple[CodeType, int]] = {}
+# ---- what the native part calls ------------------------------------------------------------------
 
 
-class Note:
-    """What is known of one lock in this process: its id and where its state is."""
-
-    __slots__ = (
-        "chunk", "cls", "code", "count", "give", "held", "position", "recursive", "semlock",
-        "simple", "single", "stack", "take", "times", "uid", "word",
-    )  # fmt: skip
-
-    def __init__(self, lock: Any, semlock: Any) -> None:
-        name: str | None = getattr(semlock, "name", None)
-        # A semaphore with a name arrives in other processes with it; one without by fork only.
-        self.uid: int = uid_of_name(name) if name else recorder.new_uid()
-        self.semlock = semlock
-        self.recursive = semlock.kind == 0
-        self.single = semlock.maxvalue == 1 and not self.recursive
-        self.cls = type(lock).__name__
-        self.chunk, word = states.claim(states.HOLD, self.uid)
-        self.word = word + 2
-        self.code: CodeType | None = None
-        self.position = -1
-        self.stack = 0
-        self.times = 0
-        self.simple = self.single or self.recursive
-        self.held = False
-        self.take, self.give, self.count = semlock.acquire, semlock.release, semlock._count
-        end = _End(lock, _gone)
-        end.uid, end.where = self.uid, (self.chunk, word)
-        _ends[id(end)] = end
-
-    def acquire(self, block: Any = True, timeout: Any = None) -> bool:
-        """The lock's `acquire`: a bound method takes less room than a closure for each lock."""
-        if self.take(False) or self.take_slowly(block, timeout):
-            self.held = True
-            self.taken(sys._getframe(1))
-            return True
-        return False
-
-    def release(self) -> None:
-        """The lock's `release`."""
-        self.given()
-        self.give()
-
-    def taken(self, frame: Any) -> None:
-        """Note the owner; `frame` is the one that takes the lock."""
-        if frame.f_lasti != self.position or frame.f_code is not self.code:
-            code: CodeType = frame.f_code
-            self.position, self.code = frame.f_lasti, code
-            site = id(code), self.position
-            known = _sites.get(site)
-            if known is None:
-                stack = recorder.tell_stack(recorder.stack(2)) << 1 | 1
-                if len(_sites) >= _MOST_SITES:
-                    _sites.clear()
-                known = _sites[site] = code, stack
-            self.stack = known[1]
-        row = _rows[self.chunk]
-        row[self.word] = self.stack
-        if not self.simple:
-            self.times += 1
-            row[self.word + 3] = max(0, self.times)
-
-    def take_slowly(self, block: Any, timeout: Any) -> bool:
-        """Wait for it; whether it was got."""
-        semlock = self.semlock
-        if not block or (timeout is not None and timeout <= 0):
-            if self.simple:
-                self.failed(recorder.stack(2))
-            return False
-        recorder.tell(self.uid)
-        stack = recorder.stack(2)
-        outer = states.begin(_LOCK, self.uid, stack, timeout)
-        try:
-            got: bool = semlock.acquire(block, timeout)
-        finally:
-            states.end(outer)
-        if not got:
-            self.failed(stack)
-        return got
-
-    def failed(self, stack: int) -> None:
-        """Note that it was asked for in vain."""
-        recorder.tell(self.uid)
-        row = _rows[self.chunk]
-        row[self.word + 2] = recorder.tell_stack(stack)
-        row[self.word + 1] = time.monotonic_ns()
-
-    def given(self) -> None:
-        """It is about to be released."""
-        row = _rows[self.chunk]
-        if self.single:
-            if not self.held:
-                recorder.tell(self.uid)
-                recorder.record("lock.foreign", uid=self.uid)
-            self.held = False
-            row[self.word] = 0
-        elif self.recursive:
-            if self.count() <= 1:
-                row[self.word] = 0
-        else:
-            self.times -= 1
-            if self.times <= 0:
-                row[self.word] = 0
-            row[self.word + 3] = max(0, self.times)
+def _site(frame: FrameType) -> int:
+    """A lock is taken where none was taken before."""
+    count, each = 1, frame
+    while count < _MOST_LINES and each.f_back is not None and stacks.is_machinery(each.f_code):
+        count, each = count + 1, each.f_back
+    stack = recorder.tell_stack(recorder.stack_of(frame))
+    return _notes.add_site(frame, count, stack << 1 | 1)
 
 
-class _End(weakref.ref[Any]):
-    """Knows a dead lock's state."""
-
-    __slots__ = ("uid", "where")
-    uid: int
-    where: states.Where
+def _begin(note: Owner, timeout: float | None) -> states.Waits:
+    """A lock is about to be waited for."""
+    recorder.tell(note.uid)
+    return states.begin(_LOCK, note.uid, recorder.stack(), timeout)
 
 
-# They are kept here, as a weak reference that dies together with its object calls nobody.
-_ends: dict[int, _End] = {}
+def _failed(note: Owner) -> None:
+    """A lock was asked for in vain."""
+    recorder.tell(note.uid)
+    row = states.rows[note.chunk]
+    row[note.word + _FAILED_STACK] = recorder.tell_stack(recorder.stack())
+    row[note.word + _FAILED_NS] = time.monotonic_ns()
 
 
-def _gone(reference: weakref.ref[Any]) -> None:
-    end = cast("_End", reference)
-    if sys.is_finalizing():
-        return
-    _ends.pop(id(end), None)
-    uid, where = end.uid, end.where
-    row, word = _rows[where[0]], where[1]
-    if row[word + 3]:
-        recorder.record("lock.gone", uid=uid, failed_ns=row[word + 3], failed_stack=row[word + 4])
+def _foreign(note: Owner) -> None:
+    """A lock is about to be released by who has not taken it."""
+    recorder.tell(note.uid)
+    recorder.record("lock.foreign", uid=note.uid)
+
+
+def _gone(uid: int, chunk: int, word: int, failed_ns: int, failed_stack: int) -> None:
+    """A lock is gone."""
+    if failed_ns:
+        recorder.record("lock.gone", uid=uid, failed_ns=failed_ns, failed_stack=failed_stack)
     recorder.forget(uid)
-    states.give_back(where)
+    states.give_back((chunk, word - _FIRST_WORD))
+
+
+_notes.connect(
+    site=_site, begin=_begin, end=states.end, failed=_failed, foreign=_foreign, gone=_gone
+)
+
+
+# ---- notes ---------------------------------------------------------------------------------------
+
+
+def _note(lock: Any) -> Owner:
+    """A note for a lock that is new here."""
+    semlock = lock._semlock
+    name: str | None = getattr(semlock, "name", None)
+    # A semaphore with a name arrives in other processes with it; one without by fork only.
+    uid = uid_of_name(name) if name else recorder.new_uid()
+    chunk, word = states.claim(states.HOLD, uid)
+    return Owner(semlock, type(lock).__name__, uid, chunk, word + _FIRST_WORD)
 
 
 def uid_of_name(name: str) -> int:
@@ -184,9 +110,9 @@ def uid_of_name(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") & _MASK
 
 
-def note_of(lock: Any) -> Note | None:
+def note_of(lock: Any) -> Owner | None:
     """What is known of a lock; None if it is not watched."""
-    found: Note | None = getattr(lock, "__dict__", {}).get(_NOTE)
+    found: Owner | None = getattr(lock, "__dict__", {}).get(_NOTE)
     return found
 
 
@@ -201,18 +127,15 @@ def part_of(lock: Any, part: str, whole: Any, whole_uid: int, stack: int) -> Non
 def make_watched(module: ModuleType) -> list[Undo]:
     """Watch `multiprocessing.synchronize`, or another package's copy of it."""
     base = module.SemLock
-    original, give, enter, leave = (
-        base._make_methods, base.__getstate__, base.__enter__, base.__exit__,
-    )  # fmt: skip
-    rows, getframe = _rows, sys._getframe
-    recorder.on_fork(_sites.clear)  # a child has told of no stacks yet
+    original, give = base._make_methods, base.__getstate__
+    enter, leave = _notes.managers(base)
+    recorder.on_fork(_notes.become_another)
 
     def make_methods(self: Any) -> None:
         original(self)
         if not recorder.active():
             return
-        note = Note(self, self._semlock)
-        self.__dict__[_NOTE] = note
+        note = self.__dict__[_NOTE] = _note(self)
         self.acquire, self.release = note.acquire, note.release
         # One stack for this watch and that of semaphores, as locks are made in great numbers.
         stack = self.__dict__[semaphores.STACK] = recorder.stack()
@@ -224,36 +147,6 @@ def make_watched(module: ModuleType) -> list[Undo]:
             value=note.semlock._get_value(),
         )
 
-    # The two that programs call most; what `taken` and `given` do is written out in them.
-    def watched_enter(self: Any) -> Any:
-        try:
-            note = self._holdfast_owner
-        except AttributeError:
-            return enter(self)
-        if note.take(False):
-            frame = getframe(1)
-            if frame.f_lasti == note.position and frame.f_code is note.code and note.simple:
-                rows[note.chunk][note.word] = note.stack
-                return True
-            note.taken(frame)
-            return True
-        note.take_slowly(True, None)
-        note.taken(getframe(1))
-        return True
-
-    def watched_exit(self: Any, *args: Any) -> Any:
-        try:
-            note = self._holdfast_owner
-        except AttributeError:
-            return leave(self, *args)
-        if note.simple:
-            if note.single or note.count() <= 1:
-                rows[note.chunk][note.word] = 0
-        else:
-            note.given()
-        note.give()
-        return None
-
     def get_state(self: Any) -> Any:
         note = self.__dict__.get(_NOTE)
         if note is not None:
@@ -262,8 +155,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     return [
         replace(base, "_make_methods", make_methods),
-        replace(base, "__enter__", watched_enter),
-        replace(base, "__exit__", watched_exit),
+        replace(base, "__enter__", enter),
+        replace(base, "__exit__", leave),
         replace(base, "__getstate__", get_state),
         *_watch_wholes(module),
     ]

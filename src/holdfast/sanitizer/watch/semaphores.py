@@ -110,17 +110,17 @@ def make_watched(module: ModuleType) -> list[Undo]:
 def _seen(original: property) -> property:
     """Barrier keeps two numbers in shared memory: an access to them is a use of that memory."""
     get, write = original.fget, original.fset
-    news = recorder.news()
+    news = recorder.any_news()
     assert get is not None
     assert write is not None
 
     def getter(self: Any) -> Any:
-        if news[0]:
+        if news:
             sharedctypes.used_memory(self._wrapper, write=False, value=None)
         return get(self)
 
     def setter(self: Any, value: Any) -> None:
-        if news[0]:
+        if news:
             sharedctypes.used_memory(self._wrapper, write=True, value=value)
         write(self, value)
 

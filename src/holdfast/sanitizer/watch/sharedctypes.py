@@ -32,9 +32,8 @@ _dropped: set[int] = set()
 # Object: where accesses to it have been told of.
 _told: dict[int, set[tuple[bool, int]]] = {}
 _looked: dict[int, int] = {}
-# Objects that a module has made and nobody has touched yet in this process; a flag for "any".
+# Objects that a module has made and nobody has touched yet in this process.
 _fresh: dict[int, None] = {}
-_any_fresh = bytearray(1)
 
 # As in the standard library, with one look at the news after the access. What takes and gives the
 # lock is set by owners.py: the lock's own methods, which note no owner.
@@ -45,7 +44,7 @@ def get{name}(self):
         value = self._obj.{name}
     finally:
         self._holdfast_give()
-    if news[0] or fresh[0]:
+    if news:
         used(self, False, value)
     return value
 def set{name}(self, value):
@@ -54,7 +53,7 @@ def set{name}(self, value):
         self._obj.{name} = value
     finally:
         self._holdfast_give()
-    if news[0] or fresh[0]:
+    if news:
         used(self, True, value)
 {name} = property(get{name}, set{name})
 """
@@ -62,12 +61,12 @@ def set{name}(self, value):
 
 def make_watched(module: ModuleType) -> list[Undo]:
     """Watch `multiprocessing.sharedctypes`, or another package's copy of it."""
-    news = recorder.news()
+    news = recorder.any_news()
     properties: dict[str, Any] = {}
 
     def make_property(name: str) -> Any:
         if name not in properties:
-            scope = {"news": news, "fresh": _any_fresh, "used": used}
+            scope = {"news": news, "used": used}
             # Under our file's name, so that its frames count as ours.
             code = compile(_TEMPLATE.format(name=name), __file__, "exec")
             exec(code, scope)  # noqa: S102 - as the original does
@@ -85,7 +84,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             value = self._obj[i]
         finally:
             self.release()
-        if news[0] or _any_fresh[0]:
+        if news:
             used(self, False, value)
         return value
 
@@ -96,7 +95,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
             self._obj[i] = value
         finally:
             self.release()
-        if news[0] or _any_fresh[0]:
+        if news:
             used(self, True, value)
 
     rebuild, get_obj = module.rebuild_ctype, module.SynchronizedBase.get_obj
@@ -147,7 +146,7 @@ def used_memory(wrapper: Any, *, write: bool, value: object) -> None:
         return
     if uid in _fresh:
         del _fresh[uid]
-        _any_fresh[0] = bool(_fresh)
+        recorder.any_news().fresh = bool(_fresh)
         track = memory.track_of(uid)
         if track is not None:
             memory.tell(track)
@@ -178,7 +177,7 @@ def _note_module_level(track: memory.Track) -> None:
     """An object that a module makes when it is imported is made again in a spawned child."""
     if recorder.made_by_module(track.stack) and len(_fresh) < 1000:
         _fresh[track.uid] = None
-        _any_fresh[0] = True
+        recorder.any_news().fresh = True
 
 
 def _forget_in_child() -> None:
@@ -186,4 +185,4 @@ def _forget_in_child() -> None:
     _told.clear()
     _looked.clear()
     _fresh.clear()
-    _any_fresh[0] = False
+    recorder.any_news().fresh = False
