@@ -17,7 +17,7 @@ SEED ?= 20240601
 KILLS ?= 10000
 PROGRAMS ?= 3000
 
-BORDER := $(wildcard src/holdfast/*.pyx src/holdfast/*.pxd src/holdfast/*.pxi)
+BORDER := $(wildcard $(foreach end,pyx pxd pxi,src/holdfast/*.$(end) src/holdfast/sanitizer/*.$(end)))
 CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 
@@ -131,5 +131,5 @@ bench: venv  ## the benchmarks: table, JSON and SVG
 clean:  ## remove everything that was built (not git's business: environments, objects, caches)
 	rm -rf .venv .venv-* build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
-	rm -f src/holdfast/*.so
+	rm -f src/holdfast/*.so src/holdfast/sanitizer/*.so
 	@if [ -f tests/core/Makefile ]; then $(MAKE) -C tests/core clean; fi
