@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 CANNOT_OPEN = 2  # the interpreter's exit status when there is no such script
 
-# Where watched functions of the standard library have their frames.
-_OURS = __file__.removesuffix(os.path.join("cli", "interpreter.py")) + "sanitizer" + os.sep  # noqa: PTH118
-
 # What the interpreter does only when it has shown what ended the program.
 _when_shown: list[Callable[[], None]] = []
 
@@ -172,31 +169,15 @@ def _safe_path() -> bool:
     return bool(getattr(sys.flags, "safe_path", False)) or bool(sys.flags.isolated)
 
 
-def _take_out_watches(error: BaseException) -> None:
-    """Take the frames of watched functions out of what is shown, also of an error's causes."""
-    chain: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while chain:
-        each = chain.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        chain += (each.__cause__, each.__context__)
-        traceback = each.__traceback__
-        while traceback is not None:
-            following = traceback.tb_next
-            if following is not None and following.tb_frame.f_code.co_filename.startswith(_OURS):
-                traceback.tb_next = following.tb_next
-            else:
-                traceback = following
-
-
 def _hide_own_frames(error: BaseException) -> None:
     """Prepare `sys.excepthook` to show `error` as if the program had been started directly."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
-    _take_out_watches(error)
+    if "holdfast.sanitizer.watch" in sys.modules:
+        from holdfast.sanitizer.watch import tracebacks
+
+        tracebacks.cut(error)
     hook = sys.excepthook
 
     def show(kind: type[BaseException], value: BaseException, shown: Any) -> None:

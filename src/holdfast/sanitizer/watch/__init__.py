@@ -55,6 +55,8 @@ WATCHES: tuple[tuple[tuple[str, ...], str], ...] = (
     (_copies_of("process"), "descriptors.make_watched_process"),
     (("weakref",), "forks.make_watched_weakref"),
     (("multiprocessing.reduction", "billiard.reduction", "numpy"), "arrays.make_watched"),
+    (("traceback",), "tracebacks.make_watched"),
+    (("threading",), "tracebacks.make_watched_threading"),
 )
 
 
