@@ -22,7 +22,7 @@ CORE := $(wildcard src/holdfast/_core/*.c src/holdfast/_core/*.h)
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' | sort -u)
 
 .PHONY: help venv demo test check core model test-python compat compat-quick \
-        test-tools compat-sanitized compat-sanitized-quick stress stress-quick bench package house \
+        compat-sanitized compat-sanitized-quick stress stress-quick bench package house \
         lint lint-python lint-cython lint-c types mypy pyright format clean
 
 help:  ## this list
@@ -47,7 +47,7 @@ demo: venv  ## the two programs, plain and under the guard, side by side
 
 test:  ## everything that CI runs, on this interpreter
 	@scripts/stages "make test" check core model test-python package compat-quick \
-	  stress-quick
+	  compat-sanitized-quick stress-quick
 
 # ---- the parts of `make test` --------------------------------------------------------------------
 
@@ -93,10 +93,6 @@ test-python: venv  ## the Python tests
 	@[ -n "$${HOLDFAST_BROWSER:-}" ] || scripts/apt-need chromium:chromium
 	@if [ -z "$(PYTEST_ARGS)" ]; then scripts/test-groups $(RUN); \
 	else HOLDFAST_TEST_RUN=$$$$ $(RUN) -m pytest $(PYTEST_ARGS); fi
-
-test-tools: venv  ## what the sanitizer sees of running programs: 15 minutes, on a quiet machine
-	$(RUN) -m pytest tests/sanitizer tests/pytest_plugin tests/report/test_pages_under_tools.py
-	$(MAKE) compat-sanitized-quick
 
 package: venv  ## sdist and wheel, built, installed in a clean venv and tried there
 	@scripts/try-package $(RUN)

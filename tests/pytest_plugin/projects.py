@@ -83,7 +83,9 @@ def run(pytester: Any, files: dict[str, str], *options: str, watch: bool = True)
     # Under CI pytest's last lines are longer, and so would be what the tests look at.
     for name in ("CI", "BUILD_NUMBER"):
         pytester._monkeypatch.delenv(name, raising=False)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rA", *first, *options)
+    # Hypothesis, which this environment has, takes most of a second to load.
+    without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    result = pytester.runpytest_subprocess(*without, "-rA", *first, *options)
     outcomes = result.parseoutcomes() if int(result.ret) in {0, 1, 3} else {}
     # Since Python 3.12, of forks beside threads such as a worker of xdist has.
     outcomes = {name: count for name, count in outcomes.items() if not name.startswith("warning")}

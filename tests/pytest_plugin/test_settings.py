@@ -65,8 +65,7 @@ def test_without_it_nothing_is_loaded(pytester):
         assert "pytest_holdfast" in loaded
         assert not loaded & {"holdfast", "multiprocessing"}
     """
-    # Hypothesis, which this environment has, loads what it likes.
-    ran = run(pytester, {"test_it.py": program}, "-p", "no:hypothesispytest", watch=False)
+    ran = run(pytester, {"test_it.py": program}, watch=False)
     assert ran.outcomes == {"passed": 1}, ran.output
     assert "holdfast: " not in ran.output
 
