@@ -178,7 +178,7 @@ def test_statistics_count_by_code(folder, capsys):
 
 
 def test_what_cannot_be_parsed_is_noted_and_the_rest_goes_on(folder, capsys):
-    (folder / "broken.py").write_text("import multiprocessing\ndef (:\n")
+    (folder / "broken.py").write_text("from multiprocessing import Process\ndef (:\n")
     assert codes(capsys) == [("app.py", "HF101")]
     assert check.main(["--no-cache", "--format", "json"]) == 1
     out, err = capsys.readouterr()

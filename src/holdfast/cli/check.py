@@ -19,10 +19,11 @@ from holdfast.errors import HoldfastError
 from holdfast.findings import CONFIDENCES, Confidence, Report, hazard_of
 from holdfast.lint import config
 from holdfast.lint.cache import FOLDER
+from holdfast.lint.checked import check_file
 from holdfast.lint.discovery import discover
 from holdfast.lint.modules import Project
 from holdfast.lint.options import Options
-from holdfast.lint.tree import Outcome, check_file, check_paths
+from holdfast.lint.tree import Outcome, check_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
             return FOUND if result.left or (given.diff and result.done) else 0
         outcome = _checked(given, options, settings)
         if fixing.wanted(given):
-            return _fixed(given, fixing.fix_all(given, options, outcome))
+            return _fixed(given, fixing.fix_all(given, outcome))
     except FileNotFoundError as error:
         parser.error(f"there is no file or folder {error}")
     except config.SettingError as error:
@@ -239,7 +240,7 @@ def _standard_input(given: argparse.Namespace, options: Options) -> Outcome:
         suppressed=result.allowed,
         python=".".join(map(str, sys.version_info[:3])),
     )
-    return Outcome(report, 1, 1, result.failed)
+    return Outcome(report, 1, 1, result.failed, options)
 
 
 def _progress(done: int, of: int) -> None:

@@ -50,7 +50,7 @@ def wanted(given: argparse.Namespace) -> bool:
     return bool(given.fix or given.unsafe_fixes or given.diff)
 
 
-def fix_all(given: argparse.Namespace, options: Options, outcome: Outcome) -> Changes:
+def fix_all(given: argparse.Namespace, outcome: Outcome) -> Changes:
     """Fix the files of an outcome, or print what would change.
 
     Raises:
@@ -66,7 +66,7 @@ def fix_all(given: argparse.Namespace, options: Options, outcome: Outcome) -> Ch
         mine = [each for each in outcome.report.findings if each.place.file == file]
         try:
             data = Path(file).read_bytes()
-            result = fix_source(data, file, options, unsafe=given.unsafe_fixes)
+            result = fix_source(data, file, outcome.options, unsafe=given.unsafe_fixes)
         except (OSError, UnreadableError) as error:
             notes.append(f"{file}: not fixed: {error}")
             left += mine

@@ -18,7 +18,7 @@ from holdfast.lint import catalogue, relevance
 from holdfast.lint.catalogue import OUTSIDE, Named
 from holdfast.lint.events import Rule
 from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import Layer, Spot, State
+from holdfast.lint.state import PLAIN, Layer, Spot, State
 from holdfast.lint.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 # Statements that one entry may cost: more than any function that people write needs.
 BUDGET = 3_000
+
+# Of whose functions the rules are told.
+_TOLD_OF = {"mp", "struct", "os", "futures", "loky"}
 
 # How many things of one place are told apart; loops are gone through twice.
 MOST_OF_ONE = 4
@@ -81,6 +84,9 @@ class Memory:
         modules: The numbers of those that hold a module's variables.
         loaded: The modules that have been imported, or are being.
         layer: What they have made.
+        roles: Of the things that have been made at all.
+        inert: Functions, with the constants that they were given, and whether following them made
+            nothing of a library.
     """
 
     def __init__(self) -> None:
@@ -89,6 +95,8 @@ class Memory:
         self.modules: set[int] = set()
         self.loaded: set[Module] = set()
         self.layer = Layer()
+        self.roles: set[str] = set()
+        self.inert: dict[Hashable, bool] = {}
 
 
 class Base:
@@ -121,6 +129,8 @@ class Base:
         self.last: set[ast.AST] = set()
         self.spent = 0
         self.silent = 0
+        # How many things of libraries were made so far.
+        self.makes = 0
         # Whether a view of a segment has been made at all.
         self.views = False
         self.state = self.fresh()
@@ -221,6 +231,11 @@ class Base:
         """The start method of a process."""
         return process.method or self.default_method
 
+    @property
+    def roles(self) -> set[str]:
+        """The roles of all things that have been made so far."""
+        return self.memory.roles
+
     def kept(self, state: State | None = None) -> set[Thing]:
         """Everything that is kept alive in this process."""
         at = self.state if state is None else state
@@ -269,6 +284,7 @@ class Base:
         found = self.memory.things.get(key)
         if found is None:
             found = self.memory.things[key] = Thing(kind, node, self.module, self.function)
+            self.memory.roles.add(kind.role)
         return found
 
     def make(self, kind: Kind, node: ast.AST, state: State, tag: str = "") -> Thing:
@@ -284,6 +300,7 @@ class Base:
             for level in self.temporaries:
                 level[:] = [refs | {old} if young in refs else refs for refs in level]
         state.made[key] = made + 1
+        self.makes += kind.role not in PLAIN
         young.kind = kind
         state.heap[young] = {}
         self.keep(frozenset({young}))
@@ -293,7 +310,7 @@ class Base:
 
     def variables(self, state: State) -> dict[str, Refs]:
         """The variables of the function that is being followed."""
-        return state.frames.setdefault(self.stack[-1].number, {})
+        return state.names(self.stack[-1].number)
 
     def lookup(self, name: str, state: State) -> Refs:
         """What a name stands for, where the machine is."""
@@ -467,6 +484,11 @@ class Base:
     def tell_call(self, call: Call, state: State) -> None:
         """Tell the rules of a call."""
         if self.silent:
+            return
+        if call.receiver is None:
+            if call.name.partition(".")[0] not in _TOLD_OF:
+                return
+        elif call.receiver.kind.role in PLAIN:
             return
         self.state = state
         for rule in self.listeners["on_call"]:

@@ -20,7 +20,7 @@ from holdfast.lint.state import ALIVE, ENDED, NEW, PLAIN, RUNNING, free_names
 from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from holdfast.findings import Confidence
     from holdfast.lint.state import Handed, State
@@ -313,7 +313,9 @@ class Calls(Library):
             receiver,
         )
         variables = self.parameters(function, receiver, arguments, state)
+        key, makes = _call_key(function, arguments), self.makes
         result = self._through(frame, variables, state)
+        self.memory.inert[key] = self.makes == makes and self.memory.inert.get(key, True)
         if how == "cached":
             state.escape(result)
         return result
@@ -327,9 +329,9 @@ class Calls(Library):
     ) -> bool:
         """Whether a call may do something to a thing of a library: then it has to be followed."""
         worth = relevance.of(function.module, self.project).nodes
-        if function.node in worth or function.frame is not None:
+        if function.frame is not None or isinstance(function.node, ast.Lambda):
             return True
-        if isinstance(function.node, ast.Lambda):
+        if function.node in worth and not self.memory.inert.get(_call_key(function, arguments)):
             return True
         values: list[Value] = [each for argument in arguments for each in argument.refs]
         if receiver is not None:
@@ -528,7 +530,7 @@ class Calls(Library):
         """Find what nobody keeps any more although a process that may run was given it."""
         if self.views:
             self.check_views(state, where, moment, returned)
-        if not any(state.handed.get(each) for each in state.alive()):
+        if not state.handed or not any(state.handed.get(each) for each in state.alive()):
             return
         kept = self.kept(state) | state.reach(returned)
         rebound = state.reach(self.replaced) if moment == "temporary" else set[Thing]()
@@ -587,6 +589,15 @@ class Calls(Library):
         if words & (ALIVE - {RUNNING}):
             return "low"
         return "medium" if ENDED in words or NEW in words else "high"
+
+
+def _call_key(function: Function, arguments: Sequence[Argument]) -> Hashable:
+    """A function and what of its arguments may decide what it does, other than things."""
+    constants = tuple(
+        frozenset(each for each in argument.refs if not isinstance(each, Thing))
+        for argument in arguments
+    )
+    return function.node, constants
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,6 +8,8 @@ rest another. Where a condition says that a process has ended or is not there, i
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from typing import TYPE_CHECKING
 
 from holdfast.lint.calls import Calls
@@ -17,6 +19,7 @@ from holdfast.lint.things import NOTHING, Const, Refs, Thing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.lint.modules import Module
     from holdfast.lint.state import State
 
 
@@ -35,10 +38,11 @@ class Conditions(Calls):
         yes = state if True in possible else None
         no = (state.copy() if yes is not None else state) if False in possible else None
         if yes is not None and no is not None:
-            key = _fact(test)
-            if key is not None:
-                yes.facts[key] = (True, _names(test))
-                no.facts[key] = (False, _names(test))
+            fact = _fact(test)
+            if fact is not None:
+                key, names = fact
+                yes.facts[key] = (True, names)
+                no.facts[key] = (False, names)
         for at, outcome in ((yes, True), (no, False)):
             if at is not None:
                 self.learn(test, outcome, at)
@@ -48,9 +52,9 @@ class Conditions(Calls):
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self._decided(test.operand, self.eval(test.operand, state), state)
             return {not each for each in inner}
-        key = _fact(test)
-        if key is not None and key in state.facts:
-            return {state.facts[key][0]}
+        fact = _fact(test) if state.facts else None
+        if fact is not None and fact[0] in state.facts:
+            return {state.facts[fact[0]][0]}
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             return self._compared(test, state)
         if isinstance(test, (ast.Name, ast.Attribute, ast.Constant, ast.NamedExpr)):
@@ -178,23 +182,30 @@ def is_main_block(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and is_main_test(node.test)
 
 
-def _fact(test: ast.expr) -> str | None:
-    """A condition as text, if it is one that stays as it is while its names do."""
-    for each in ast.walk(test):
-        if isinstance(each, (ast.Call, ast.Await, ast.Subscript, ast.NamedExpr)):
+@functools.lru_cache(maxsize=1024)
+def _fact(test: ast.expr) -> tuple[str, frozenset[str]] | None:
+    """A condition as text, and its names, if it stays as it is while its names do."""
+    names: set[str] = set()
+    rest: list[ast.AST] = [test]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, ast.Name):
+            names.add(each.id)
+        elif isinstance(each, ast.Attribute):
+            names.add(each.attr)
+            rest.append(each.value)
+        elif isinstance(each, (ast.Call, ast.Await, ast.Subscript, ast.NamedExpr)):
             return None
-    if isinstance(test, ast.Constant):
-        return None
-    return ast.dump(test)
+        elif not isinstance(each, ast.Constant):
+            rest += ast.iter_child_nodes(each)
+        elif each is test:
+            return None
+    return ast.dump(test), frozenset(names)
 
 
-def _names(test: ast.expr) -> frozenset[str]:
-    found = {each.id for each in ast.walk(test) if isinstance(each, ast.Name)}
-    return frozenset(found | {e.attr for e in ast.walk(test) if isinstance(e, ast.Attribute)})
-
-
-def functions_called_last(tree: ast.Module) -> set[ast.AST]:
+def functions_called_last(module: Module) -> set[ast.AST]:
     """The functions of a module whose only call is the last that the program does."""
+    tree = module.tree
     last = tree.body[-1] if tree.body else None
     while isinstance(last, (ast.If, ast.With, ast.Try)):
         last = last.body[-1]
@@ -204,9 +215,17 @@ def functions_called_last(tree: ast.Module) -> set[ast.AST]:
         if isinstance(value.func, ast.Name):
             names.add(value.func.id)
         value = value.args[0] if value.args else None
-    uses = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names]
     return {
         node
         for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and uses.count(node.name) == 1
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.name in names
+        and _uses(node.name, module) == 1
     }
+
+
+def _uses(name: str, module: Module) -> int:
+    """How often a name is read or written."""
+    if len(re.findall(rf"\b{re.escape(name)}\b", module.text)) == 2:  # its definition, and one
+        return 1
+    return sum(isinstance(each, ast.Name) and each.id == name for each in ast.walk(module.tree))

@@ -9,7 +9,7 @@ folders are not followed.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from holdfast.lint import ignoring
@@ -42,16 +42,14 @@ def discover(
     Raises:
         FileNotFoundError: A path does not exist.
     """
-    excluded = ignoring.Ignoring(Path.cwd(), list(exclude))
+    excluded = ignoring.Ignoring(os.getcwd(), list(exclude))
     seen: set[str] = set()
     for path in paths:
-        here = Path(path)
-        if here.is_dir():
-            absolute = here.absolute()
+        absolute = os.path.abspath(path)
+        if os.path.isdir(path):
             rules = ignoring.of_repository(absolute) if gitignore else None
-            found = _below(path, absolute, rules, excluded)
-        elif here.exists():
-            absolute = here.absolute()
+            found = _below(path, absolute, rules, excluded, top=True)
+        elif os.path.exists(path):
             found = iter([path] if not _excluded(absolute, excluded) else [])
         else:
             raise FileNotFoundError(path)
@@ -61,18 +59,24 @@ def discover(
                 yield file
 
 
-def _excluded(path: Path, excluded: Ignoring) -> bool:
+def _excluded(path: str, excluded: Ignoring) -> bool:
     if excluded.leaves_out(path, is_folder=False):
         return True
-    return any(excluded.leaves_out(each, is_folder=True) for each in path.parents)
+    return any(excluded.leaves_out(each, is_folder=True) for each in ignoring.above(path))
 
 
-def _below(shown: str, folder: Path, rules: Ignoring | None, excluded: Ignoring) -> Iterator[str]:
+def _below(
+    shown: str, folder: str, rules: Ignoring | None, excluded: Ignoring, *, top: bool = False
+) -> Iterator[str]:
     """The files below a folder; `shown` is how the user named it."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda each: each.name)
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=attrgetter("name"))
     except OSError:
         return  # not ours to read
+    if not top and any(entry.name == "pyvenv.cfg" for entry in entries):
+        return  # a virtual environment under another name
+    before = "" if shown in {"", "."} else f"{shown.rstrip('/')}/"
     for entry in entries:
         name = entry.name
         is_folder = entry.is_dir(follow_symlinks=False)
@@ -81,16 +85,13 @@ def _below(shown: str, folder: Path, rules: Ignoring | None, excluded: Ignoring)
                 continue
         elif not name.endswith(SUFFIXES):
             continue
-        path = folder / name
+        path = f"{folder}/{name}"
         if rules is not None and rules.leaves_out(path, is_folder=is_folder):
             continue
         if excluded.patterns and excluded.leaves_out(path, is_folder=is_folder):
             continue
-        below = name if shown in {"", "."} else f"{shown.rstrip('/')}/{name}"
         if is_folder:
-            if (path / "pyvenv.cfg").exists():  # a virtual environment under another name
-                continue
             inner = rules.below(path) if rules is not None else None
-            yield from _below(below, path, inner, excluded)
+            yield from _below(before + name, path, inner, excluded)
         elif entry.is_file():
-            yield below
+            yield before + name

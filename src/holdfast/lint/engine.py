@@ -7,7 +7,6 @@ last. One fault is reported once, by the first of the rules that see it.
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from holdfast.lint import relevance
 from holdfast.lint.base import BudgetError
 from holdfast.lint.calls import decorators
 from holdfast.lint.machine import Machine, calm
+from holdfast.lint.modules import START_METHOD
 from holdfast.lint.rules import RULES
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from holdfast.lint.options import Options
     from holdfast.lint.state import State
     from holdfast.lint.things import Class, Function, Thing
-
-# A program that chooses its start method.
-START_METHOD = re.compile(
-    rb"set_start_method\(\s*(?:method\s*=\s*)?[\"'](fork|spawn|forkserver)[\"']"
-)
 
 # Frames that following a function may take: a call in the program is about ten of them.
 DEEPEST = 5000

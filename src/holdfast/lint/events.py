@@ -104,6 +104,11 @@ class Scene(Protocol):
         ...
 
     @property
+    def roles(self) -> set[str]:
+        """The roles of all things that have been made so far."""
+        ...
+
+    @property
     def withs(self) -> tuple[Refs, ...]:
         """What the `with` statements around the place were given, outermost first."""
         ...
@@ -178,7 +183,10 @@ class Rule:
         return ()
 
     def on_call(self, call: Call, scene: Scene) -> Iterable[Finding]:
-        """Something of a library was called; the state is that after the call."""
+        """A library's object, or a function of a library of processes, was called.
+
+        The state is that after the call. (Of other libraries, `struct` and `os` are told of.)
+        """
         del call, scene
         return ()
 

@@ -9,12 +9,9 @@ Source: gitignore(5), PATTERN FORMAT.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -89,47 +86,61 @@ def _translated(glob: str) -> str:
 class Ignoring:
     """The patterns that are in force in a folder; those of the folders below come on top."""
 
-    def __init__(self, base: Path, lines: list[str], above: Ignoring | None = None) -> None:
-        self.base = base
+    __slots__ = ("_base", "above", "patterns")
+
+    def __init__(self, base: str, lines: list[str], above: Ignoring | None = None) -> None:
+        self._base = _slashed(base).rstrip("/") + "/"
         self.above = above
         self.patterns = [each for line in lines if (each := Pattern.of(line)) is not None]
 
-    def below(self, folder: Path) -> Ignoring:
+    def below(self, folder: str) -> Ignoring:
         """Those in force in a folder, its own `.gitignore` included."""
         try:
-            text = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace")
+            with open(folder + "/.gitignore", encoding="utf-8", errors="replace") as stream:
+                lines = stream.read().splitlines()
         except (OSError, ValueError):
             return self
-        return Ignoring(folder, text.splitlines(), self)
+        return Ignoring(folder, lines, self)
 
-    def leaves_out(self, path: Path, *, is_folder: bool) -> bool:
-        """Whether a path in such a folder is left out."""
+    def leaves_out(self, path: str, *, is_folder: bool) -> bool:
+        """Whether an absolute path in such a folder is left out."""
+        path = _slashed(path)
         level: Ignoring | None = self
         while level is not None:
-            answer = level._answer(path, is_folder)
-            if answer is not None:
-                return answer
+            if level.patterns and path.startswith(level._base):
+                answer = level._answer(path[len(level._base) :], is_folder)
+                if answer is not None:
+                    return answer
             level = level.above
         return False
 
-    def _answer(self, path: Path, is_folder: bool) -> bool | None:
-        if not self.patterns:
-            return None
-        try:
-            relative = path.relative_to(self.base).as_posix()
-        except ValueError:
-            return None
+    def _answer(self, relative: str, is_folder: bool) -> bool | None:
         for pattern in reversed(self.patterns):
             if (is_folder or not pattern.folders_only) and pattern.expression.match(relative):
                 return pattern.excludes
         return None
 
 
-def of_repository(folder: Path) -> Ignoring:
+def of_repository(folder: str) -> Ignoring:
     """The patterns in force in a folder: from the top of its repository down to itself."""
-    chain = [folder, *folder.parents]
-    top = next((each for each in chain if (each / ".git").exists()), folder)
+    chain = [folder, *above(folder)]
+    top = next((each for each in chain if os.path.exists(os.path.join(each, ".git"))), folder)
     found = Ignoring(top, [])
     for each in reversed(chain[: chain.index(top) + 1]):
         found = found.below(each)
     return found
+
+
+def above(path: str) -> list[str]:
+    """The folders that an absolute path lies in, innermost first."""
+    found: list[str] = []
+    while True:
+        parent = os.path.dirname(path)
+        if parent == path:
+            return found
+        found.append(parent)
+        path = parent
+
+
+def _slashed(path: str) -> str:
+    return path if os.sep == "/" else path.replace(os.sep, "/")

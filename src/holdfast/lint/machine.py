@@ -77,7 +77,7 @@ class Machine(Conditions):
         if not self.silent:
             for rule in self.listeners["on_module"]:
                 self.tell(rule.on_module(module, self))  # type: ignore[arg-type]
-        self.last = functions_called_last(module.tree)
+        self.last = functions_called_last(module)
         try:
             flow = self.run(module.tree.body, [state])
             ends = flow.after
@@ -411,11 +411,11 @@ class Machine(Conditions):
         if function is not None and name not in local_names(function.node):  # global or nonlocal
             outer = function.frame
             if outer is not None and name in state.frames.get(outer, {}):
-                variables = state.frames[outer]
+                variables = state.names(outer)
             else:
                 number = self.module_frame(frame.module)
                 self.replaced |= self.lookup_in(frame.module, name, state)
-                state.frames.setdefault(number, {})[name] = refs
+                state.names(number)[name] = refs
                 return
         self.replaced |= variables.get(name, NOTHING)
         if refs:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import io
+import os
+import re
 import sys
 import tokenize
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import HoldfastError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _Shared = TypeVar("_Shared")
 
+# Characters of modules that are kept for those that import them, and what was learnt of them.
+_MOST_KEPT = 8 << 20
+
 # Whoever holds none of these words has no process and no shared memory of its own.
 HINTS = (
     b"multiprocess",
@@ -35,6 +39,11 @@ HINTS = (
     b"fork()",
     b"billiard",
     b"loky",
+)
+
+# A program that chooses its start method.
+START_METHOD = re.compile(
+    rb"set_start_method\(\s*(?:method\s*=\s*)?[\"'](fork|spawn|forkserver)[\"']"
 )
 
 
@@ -79,15 +88,21 @@ class Module:
         lines: Its lines, without line ends.
         tree: The syntax tree.
         worth: What of it is worth following; None before anybody has asked.
+        hinted: It has one of the words of `HINTS`.
+        is_namespace: It is a package that matters for the modules in it only.
     """
 
-    def __init__(self, file: str, data: bytes | str, path: Path | None = None) -> None:
+    def __init__(
+        self, file: str, data: bytes | str, path: str = "", *, is_namespace: bool = False
+    ) -> None:
         self.file = file
-        self.path = path or Path(file).absolute()
-        self.is_package = self.path.name == "__init__.py"
+        self.path = path or os.path.abspath(file)
+        self.is_package = os.path.basename(self.path) == "__init__.py"
         self.name = _dotted(self.path)
         self.text = data if isinstance(data, str) else _decoded(file, data)
-        self.tree = _parsed(file, self.text)
+        self.is_namespace = is_namespace
+        self.hinted = not is_namespace and any(hint.decode() in self.text for hint in HINTS)
+        self.tree = ast.Module([], []) if is_namespace else _parsed(file, self.text)
         self.worth: Worth | None = None
         self._lines: list[str] | None = None
         self._parents: dict[ast.AST, ast.AST] = {}
@@ -146,13 +161,22 @@ class Module:
         return len(line.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore"))
 
 
-def _dotted(path: Path) -> str:
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").exists() and folder.parent != folder:
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts)
+def _dotted(path: str) -> str:
+    folder, name = os.path.split(path)
+    package = _package(folder)
+    if name == "__init__.py":
+        return package
+    stem = os.path.splitext(name)[0]
+    return f"{package}.{stem}" if package else stem
+
+
+def _package(folder: str) -> str:
+    """The dotted name of a folder with an `__init__.py`; "" for any other."""
+    above, name = os.path.split(folder)
+    if above == folder or not os.path.exists(os.path.join(folder, "__init__.py")):
+        return ""
+    outer = _package(above)
+    return f"{outer}.{name}" if outer else name
 
 
 def _decoded(file: str, data: bytes) -> str:
@@ -189,22 +213,36 @@ def read(file: str) -> bytes:
         UnreadableError: It cannot be read.
     """
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb", buffering=0) as stream:
+            return stream.read()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(file=file, line=0, why=why) from None
 
 
 class Project:
-    """The modules that have been read, each once."""
+    """The modules that have been read, each once.
 
-    def __init__(self, matter: Iterable[str] = ()) -> None:
-        # What is known to matter, whatever words are in it.
-        self._matters: dict[Path, bool] = {Path(file).absolute(): True for file in matter}
-        self._by_path: dict[Path, Module | None] = {}
-        self._found: dict[tuple[Path, str], Path | None] = {}
-        self._uses: dict[Path, set[Path]] = {}
+    Args:
+        matter: Files that are known to have something to do with processes.
+        looked_at: Files that are known to have nothing to do with them, unless they are among
+            those.
+    """
+
+    def __init__(self, matter: Iterable[str] = (), looked_at: Iterable[str] = ()) -> None:
+        self._matters: dict[str, bool] = {os.path.abspath(file): False for file in looked_at}
+        self._namespaces: set[str] = set()
+        for file in matter:
+            path = os.path.abspath(file)
+            self._matters[path] = True
+            self._namespaces.add(os.path.join(os.path.dirname(path), "__init__.py"))
+        self._namespaces = {each for each in self._namespaces if self._matters.get(each) is False}
+        self._matters.update((each, True) for each in self._namespaces)
+        self._by_path: dict[str, Module | None] = {}
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._uses: dict[str, set[str]] = {}
         self._shared: dict[type[object], object] = {}
+        self._size = 0
 
     def shared(self, kind: type[_Shared]) -> _Shared:
         """The one object of a class that all who work on the project share."""
@@ -216,6 +254,16 @@ class Project:
     def add(self, module: Module) -> None:
         """A module that has been read already."""
         self._by_path[module.path] = module
+        self._size += len(module.text)
+
+    def forget(self) -> None:
+        """Forget what was read, and what was learnt of it, if that has become much."""
+        if self._size > _MOST_KEPT:
+            self._by_path.clear()
+            self._shared.clear()
+            self._uses.clear()
+            self._found.clear()
+            self._size = 0
 
     def find(self, name: str, of: Module) -> Module | None:
         """The module that `import name` in a file means.
@@ -223,84 +271,107 @@ class Project:
         Returns:
             None if it is not the project's, or has nothing to do with what is looked for.
         """
-        folder = of.path.parent
-        key = (folder, name)
+        key = (os.path.dirname(of.path), name)
         if key not in self._found:
             self._found[key] = self._search(name, of)
         path = self._found[key]
-        if path is None or not self._may_matter(path):
+        if path is None or path == of.path or not self._may_matter(path):
             return None
         self._uses.setdefault(of.path, set()).add(path)
         return self._load(path)
 
-    def _may_matter(self, path: Path) -> bool:
+    def _may_matter(self, path: str) -> bool:
         """Whether a file has something to do with processes, or passes on what has."""
         known = self._matters.get(path)
         if known is None:
-            files = path.parent.glob("*.py") if path.name == "__init__.py" else (path,)
-            known = any(self._hinted(each) for each in files)
+            known = any(map(self._hinted, _siblings(path)))
             self._matters[path] = known
         return known
 
     @staticmethod
-    def _hinted(path: Path) -> bool:
+    def _hinted(path: str) -> bool:
         try:
-            return hinted(path.read_bytes())
-        except OSError:
+            return hinted(read(path))
+        except UnreadableError:
             return False
 
     def used_by(self, module: Module) -> tuple[str, ...]:
         """The files that a module imports, and those that these import, as far as was looked."""
-        found: set[Path] = set()
+        found: set[str] = set()
         rest = [module.path]
         while rest:
             for each in self._uses.get(rest.pop(), ()):
                 if each not in found:
                     found.add(each)
                     rest.append(each)
-        return tuple(sorted(map(str, found - {module.path})))
+        return tuple(sorted(found - {module.path}))
 
-    def _search(self, name: str, of: Module) -> Path | None:
+    def _search(self, name: str, of: Module) -> str | None:
         if name.partition(".")[0] in sys.stdlib_module_names:
             return None  # of the standard library, also for those who check that itself
-        relative = Path(*name.split("."))
+        relative = name.replace(".", os.sep)
         for base in _bases(of):
-            for candidate in (base / relative / "__init__.py", base / relative.with_suffix(".py")):
-                if candidate.is_file() and candidate != of.path:
-                    return candidate
+            found = _module_at(f"{base}{os.sep}{relative}")
+            if found is not None:
+                return found
         return None
 
-    def _load(self, path: Path) -> Module | None:
+    def _load(self, path: str) -> Module | None:
         if path not in self._by_path:
             try:
-                data = read(str(path))
-                self._by_path[path] = Module(_shown(path), data, path)
+                named_only = path in self._namespaces
+                data = b"" if named_only else read(path)
+                self.add(Module(_shown(path), data, path, is_namespace=named_only))
             except UnreadableError:  # it is told when it is that file's turn
                 self._by_path[path] = None
         return self._by_path[path]
 
 
-def _bases(of: Module) -> Iterator[Path]:
-    """The folders in which the top of a dotted name may lie, as seen from a module."""
-    folder = of.path.parent
-    for _ in range(of.name.count(".") + (1 if of.is_package else 0)):
-        folder = folder.parent
-    yield folder
-    yield folder / "src"
-    if (folder.parent / "src") == folder or not (folder.parent / ".git").exists():
-        yield folder.parent
-    for up in list(folder.parents)[:4]:
-        if (up / "pyproject.toml").exists() or (up / "setup.py").exists():
-            yield up
-            yield up / "src"
-            return
-
-
-def _shown(path: Path) -> str:
+def _siblings(path: str) -> list[str]:
+    """The files that a file may stand for: for a package all that lie in its folder."""
+    folder, name = os.path.split(path)
+    if name != "__init__.py":
+        return [path]
     try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+        return [os.path.join(folder, each) for each in os.listdir(folder) if each.endswith(".py")]
+    except OSError:
+        return [path]
+
+
+def _module_at(stem: str) -> str | None:
+    """The file of a package or of a module."""
+    for path in (f"{stem}{os.sep}__init__.py", f"{stem}.py"):
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _bases(of: Module) -> Iterator[str]:
+    """The folders in which the top of a dotted name may lie, as seen from a module."""
+    folder = os.path.dirname(of.path)
+    for _ in range(of.name.count(".") + (1 if of.is_package else 0)):
+        folder = os.path.dirname(folder)
+    yield from _around(folder)
+
+
+def _around(folder: str) -> tuple[str, ...]:
+    found = [folder, os.path.join(folder, "src")]
+    above = os.path.dirname(folder)
+    exists = os.path.exists
+    if os.path.join(above, "src") == folder or not exists(os.path.join(above, ".git")):
+        found.append(above)
+    up = folder
+    for _ in range(4):
+        up = os.path.dirname(up)
+        if exists(os.path.join(up, "pyproject.toml")) or exists(os.path.join(up, "setup.py")):
+            found += [up, os.path.join(up, "src")]
+            break
+    return tuple(found)
+
+
+def _shown(path: str) -> str:
+    here = os.path.join(os.getcwd(), "")
+    return path.removeprefix(here)
 
 
 def absolute_name(node: ast.ImportFrom, of: Module) -> str:

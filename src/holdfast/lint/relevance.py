@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.lint import catalogue
 from holdfast.lint.catalogue import STAR_NAMES
-from holdfast.lint.modules import HINTS, absolute_name
+from holdfast.lint.modules import absolute_name
 from holdfast.lint.things import Class, Function
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from holdfast.lint.modules import Module, Project
     from holdfast.lint.things import Definition
-
-_HINTS_TEXT = tuple(each.decode() for each in HINTS)
 
 # What makes a function worth following, whatever is imported under whatever name: something that
 # only libraries of processes have, or that they have and the call is not of another library.
@@ -74,15 +72,14 @@ def of(module: Module, project: Project, depth: int = 0) -> Worth:
 
 def offers(module: Module, name: str, project: Project) -> bool:
     """Whether what a module has under a name may matter to those who import it."""
-    return name in of(module, project).names or any(hint in module.text for hint in _HINTS_TEXT)
+    return name in of(module, project).names or module.hinted
 
 
 def _found(module: Module, project: Project, depth: int) -> Worth:
-    has_hint = any(hint in module.text for hint in _HINTS_TEXT)
-    if depth > _FARTHEST:
+    if depth > _FARTHEST or module.is_namespace:
         return _NOTHING
     imported = _imported(module, project, depth)
-    if not has_hint and not imported:
+    if not module.hinted and not imported:
         return _NOTHING
     more = "|".join(map(re.escape, sorted(imported)))
     words = re.compile(rf"{_WORDS}|\b(?:{more})\b" if more else _WORDS)

@@ -104,6 +104,8 @@ class State:
         made: Place that makes things: how many it has made.
         exceptional: The path leads through an exception handler.
         dead: The path ends here: what was called never returns.
+        owned: The frames and things whose names no other state shares, so that they can be
+            changed: a copy shares all, and each takes what it changes for its own.
     """
 
     layer: Layer = field(default_factory=Layer)
@@ -118,18 +120,20 @@ class State:
     made: dict[object, int] = field(default_factory=dict[object, int])
     exceptional: bool = False
     dead: bool = False
+    owned: set[int | Thing] = field(default_factory=set[int | Thing])
 
     def copy(self) -> State:
         """An independent one."""
+        self.owned = set()
         return State(
             self.layer,
-            {key: dict(names) for key, names in self.frames.items()},
-            {key: dict(names) for key, names in self.heap.items()},
-            set(self.escaped),
-            dict(self.status),
-            dict(self.handed),
-            dict(self.facts),
-            dict(self.made),
+            self.frames.copy(),
+            self.heap.copy(),
+            self.escaped.copy(),
+            self.status.copy(),
+            self.handed.copy(),
+            self.facts.copy(),
+            self.made.copy(),
             self.exceptional,
             self.dead,
         )
@@ -146,8 +150,8 @@ class State:
         if self.dead:
             self.become(other.copy())
             return
-        _union(self.frames, other.frames, self.layer.frames)
-        _union(self.heap, other.heap, self.layer.heap)
+        self._union(self.frames, other.frames, self.layer.frames)
+        self._union(self.heap, other.heap, self.layer.heap)
         self.escaped |= other.escaped
         for process, words in other.status.items():
             self.status[process] = self.status.get(process, words) | words
@@ -158,6 +162,34 @@ class State:
         for key, count in other.made.items():
             self.made[key] = max(count, self.made.get(key, 0))
         self.exceptional = self.exceptional and other.exceptional
+
+    def _union(
+        self, mine: dict[_Key, Names], theirs: dict[_Key, Names], below: dict[_Key, Names]
+    ) -> None:
+        for key, other in theirs.items():
+            own = mine.get(key)
+            if own is other:
+                continue
+            if own is None:
+                own = below.get(key)
+                if own is None:
+                    mine[key] = other
+                    self.owned.discard(key)  # it is the other's
+                    continue
+            self._join(mine, key, own, other)
+        if below:
+            for key in mine.keys() - theirs.keys():
+                if key in below:
+                    self._join(mine, key, mine[key], below[key])
+
+    def _join(self, mine: dict[_Key, Names], key: _Key, own: Names, other: Names) -> None:
+        """Let names stand for what they stand for in either."""
+        more = [name for name, refs in other.items() if not refs <= own.get(name, NOTHING)]
+        if more or key not in mine:
+            joined = mine[key] = own.copy()
+            self.owned.add(key)
+            for name in more:
+                joined[name] = joined.get(name, NOTHING) | other[name]
 
     def same(self, other: State) -> bool:
         """Whether two paths have come to the same, whatever they decided on the way."""
@@ -176,6 +208,7 @@ class State:
         """All things that can be reached from some values."""
         seen: set[Thing] = set()
         functions: set[Function] = set()
+        heap, below = self.heap, self.layer.heap
         rest = list(start)
         while rest:
             value = rest.pop()
@@ -186,15 +219,21 @@ class State:
                     rest.append(value.function)
                 value = value.receiver
             if isinstance(value, Thing):
-                if value not in seen:
-                    seen.add(value)
-                    for refs in self.fields(value).values():
-                        rest.extend(refs)
-                    if value.base is not None and value.base.kind.role != "segment":
-                        rest.append(value.base)  # a view of a SharedMemory does not keep it
-            elif isinstance(value, Function) and value.frame is not None and value not in functions:
-                functions.add(value)
-                rest.extend(self.captured(value))
+                if value in seen:
+                    continue
+                seen.add(value)
+                fields = heap.get(value)
+                if fields is None:
+                    fields = below.get(value, _NONE)
+                for refs in fields.values():
+                    rest += refs
+                base = value.base
+                if base is not None and base.kind.role != "segment":
+                    rest.append(base)  # a view of a SharedMemory does not keep it
+            elif isinstance(value, Function):
+                if value.frame is not None and value not in functions:
+                    functions.add(value)
+                    rest.extend(self.captured(value))
         return seen
 
     def captured(self, function: Function) -> Iterator[Value]:
@@ -207,9 +246,11 @@ class State:
         """All things that are kept: see the module."""
         roots: list[Value] = [*temporaries, *self.escaped]
         rooted = self.layer.rooted
-        roots += [each for each in self.heap if each in rooted]
+        if rooted:
+            roots += self.heap.keys() & rooted
         below = self.layer.heap
-        roots += [e.thing for items in self.handed.values() for e in items if e.thing in below]
+        if below:
+            roots += [e.thing for items in self.handed.values() for e in items if e.thing in below]
         for number in frames:
             for refs in self.frames.get(number, {}).values():
                 roots.extend(refs)
@@ -241,8 +282,18 @@ class State:
     def own(self, thing: Thing) -> Names:
         """The attributes of a thing, to be changed; it is there from now on."""
         found = self.heap.get(thing)
-        if found is None:
-            found = self.heap[thing] = dict(self.layer.heap.get(thing, _NONE))
+        if found is None or thing not in self.owned:
+            old = self.layer.heap.get(thing, _NONE) if found is None else found
+            found = self.heap[thing] = old.copy()
+            self.owned.add(thing)
+        return found
+
+    def names(self, frame: int) -> Names:
+        """The variables of a frame, to be changed."""
+        found = self.frames.get(frame)
+        if found is None or frame not in self.owned:
+            found = self.frames[frame] = {} if found is None else found.copy()
+            self.owned.add(frame)
         return found
 
     def get(self, thing: Thing, name: str) -> Refs:
@@ -283,17 +334,12 @@ class State:
     def age(self, young: Thing, old: Thing) -> None:
         """The place of `young` makes another one: what it was until now is an older one."""
         old_fields = self.heap.pop(young, None)
-        for variables in (*self.frames.values(), *self.heap.values()):
-            names = [
-                name
-                for name, refs in variables.items()
-                for each in refs
-                if each is young or (each.__class__ is Bound and each.receiver is young)  # type: ignore[union-attr]
-            ]
-            for name in names:
-                variables[name] = _replaced(variables[name], young, old)
+        for number, variables in list(self.frames.items()):
+            self._age_names(variables, number, young, old)
+        for thing, fields in list(self.heap.items()):
+            self._age_names(fields, thing, young, old)
         if old_fields is not None:
-            mine = self.heap.setdefault(old, {})
+            mine = self.own(old)
             for name, refs in old_fields.items():
                 mine[name] = mine.get(name, NOTHING) | _replaced(refs, young, old)
         if young in self.escaped:
@@ -304,6 +350,13 @@ class State:
             # All those before must be known to have ended before the older ones count as ended.
             self.status[old] = self.status.get(old, frozenset()) | words
         self._age_handed(young, old)
+
+    def _age_names(self, names: Names, of: int | Thing, young: Thing, old: Thing) -> None:
+        for name, refs in list(names.items()):
+            new = _replaced(refs, young, old)
+            if new is not refs:
+                mine = self.own(of) if isinstance(of, Thing) else self.names(of)
+                mine[name] = new
 
     def _age_handed(self, young: Thing, old: Thing) -> None:
         def aged(each: Handed) -> Handed:
@@ -358,19 +411,6 @@ class State:
         for process, words in self.status.items():
             if words & ALIVE:
                 yield process
-
-
-def _union(mine: dict[_Key, Names], theirs: dict[_Key, Names], below: dict[_Key, Names]) -> None:
-    for key, names in theirs.items():
-        own = mine.get(key)
-        if own is None:
-            own = mine[key] = dict(below.get(key, {}))
-        for name, refs in names.items():
-            own[name] = own[name] | refs if name in own else refs
-    for key in mine.keys() - theirs.keys():
-        own = mine[key]
-        for name, refs in below.get(key, {}).items():
-            own[name] = own[name] | refs if name in own else refs
 
 
 def _replaced(refs: Refs, young: Thing, old: Thing) -> Refs:

@@ -105,6 +105,8 @@ class ShmCloseUnderView(Rule):
     def on_return(self, refs: Refs, node: ast.AST, scene: Scene) -> Iterator[Finding]:
         """What was evaluated before a `finally` or the end of a `with` closed the segment."""
         del node
+        if "segment" not in scene.roles:
+            return
         for view in scene.state.reach(refs):
             segment = view.base
             if view.kind.role != "view" or segment is None or segment.kind.role != "segment":

@@ -73,6 +73,8 @@ class ShmNeverUnlinked(Rule):
     def on_return(self, refs: Refs, node: ast.AST, scene: Scene) -> Iterator[Finding]:
         """A function returns, and with it goes the last reference to a segment."""
         del node
+        if "segment" not in scene.roles:
+            return
         lost = [each for each in scene.state.heap if _is_leaking(each, scene.state)]
         if not lost or scene.state.exceptional:
             return
@@ -88,12 +90,12 @@ class ShmNeverUnlinked(Rule):
 
     def on_store(self, target: ast.expr, refs: Refs, scene: Scene) -> Iterator[Finding]:
         """A segment is stored on an object, whose class unlinks nothing."""
-        if not isinstance(target, ast.Attribute) or _may_unlink(target, scene):
+        if not isinstance(target, ast.Attribute):
             return
         for segment in refs:
             if isinstance(segment, Bound) or segment not in scene.state.heap:
                 continue
-            if _is_leaking(segment, scene.state):  # type: ignore[arg-type]
+            if _is_leaking(segment, scene.state) and not _may_unlink(target, scene):  # type: ignore[arg-type]
                 sure: Confidence = "medium" if target.attr.startswith("_") else "low"
                 yield self._about(segment, "is kept", sure, scene)  # type: ignore[arg-type]
 

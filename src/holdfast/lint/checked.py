@@ -1,0 +1,69 @@
+"""Checks one file, whatever is in it.
+
+What it keeps true: the answer is a record that can be sent to another process, and never an
+exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.lint import allow
+from holdfast.lint.engine import check_module
+from holdfast.lint.modules import Module, UnreadableError, read
+
+if TYPE_CHECKING:
+    from holdfast.findings import Finding
+    from holdfast.lint.modules import Project
+    from holdfast.lint.options import Options
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of one file.
+
+    Attributes:
+        file: Its path.
+        findings: What was found, as the options ask for.
+        allowed: How many findings comments allow.
+        note: Why it was not checked; "" if it was.
+        failed: The checker itself failed on it.
+        uses: Files of the project that the result depends on.
+    """
+
+    file: str
+    findings: tuple[Finding, ...] = ()
+    allowed: int = 0
+    note: str = ""
+    failed: bool = False
+    uses: tuple[str, ...] = ()
+
+
+def check_file(file: str, data: bytes, options: Options, project: Project) -> Checked:
+    """Check one file, whatever is in it."""
+    try:
+        module = Module(file, data)
+        project.add(module)
+        found = check_module(module, project, options)
+        kept, allowed = allow.apply(module, found, unused=options.unused_allows)
+    except UnreadableError as error:
+        return Checked(file, note=str(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told as such; the rest goes on
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Checked(file, note=f"{file}: not checked: holdfast failed: {why}", failed=True)
+    wanted = tuple(
+        each
+        for each in kept
+        if options.sure_enough(each.confidence) and options.wants(each.code, each.hazard.slug)
+    )
+    return Checked(file, wanted, allowed, uses=project.used_by(module))
+
+
+def check_path(file: str, options: Options, project: Project) -> Checked:
+    """Read one file, and check it."""
+    try:
+        data = read(file)
+    except UnreadableError as error:
+        return Checked(file, note=str(error))
+    return check_file(file, data, options, project)
