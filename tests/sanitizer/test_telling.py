@@ -64,6 +64,19 @@ def test_drop_after_the_process_was_killed():
     assert made.member(CHILD).end == "SIGKILL"
 
 
+def test_a_process_that_is_heard_of_late_is_one_process():
+    made = Story()
+    early = [event for event in story().events if event.number == MAIN]
+    late = [event for event in story().events if event.number == CHILD]
+    made.add(early)
+    assert [member.pid for member in made.members.values()] == [10, 20]
+    made.add(late)
+    made.add([Event("process.reaped", 30, MAIN, {"pid": 20, "status": 0})])
+    assert [member.pid for member in made.members.values()] == [10, 20]
+    assert made.member(CHILD).end == "exit status 0"
+    assert made.member(CHILD).start is early[1]
+
+
 def test_use_by_the_creator_itself_is_no_use():
     value = Event("memory.new", 5, MAIN, {"uid": 9, "size": 4, "type": "c_int", "made_ns": 5})
     gone = Event("memory.dropped", 20, MAIN, {"uid": 9, "operation": ""})

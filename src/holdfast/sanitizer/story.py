@@ -274,6 +274,11 @@ class Story:
                 member = self.members.setdefault(number, Member(number, event["pid"]))
                 member.parent = event.number
                 member.began_ns = starting.at_ns if starting else event.at_ns
+            elif member.number > 0:
+                # It is heard of after somebody has looked: what stood for it till then may go.
+                placeholder = self.members.get(-event["pid"])
+                if placeholder is not None and placeholder.start is starting:
+                    del self.members[-event["pid"]]
             member.start = starting
             member.name, member.method = event["name"], event["method"]
             if starting is not None:
