@@ -20,6 +20,15 @@ CONDITIONS = Path(__file__).with_name("conditions.py")
 METHODS = ("fork", "spawn", "forkserver")
 FRESH = ("spawn", "forkserver")
 
+# What a program ends with that has a function `main`; its word is the start method.
+MAIN = """
+
+if __name__ == "__main__":
+    import multiprocessing, sys
+    multiprocessing.set_start_method(sys.argv[1])
+    main()
+    print("end", flush=True)
+"""
 # Runs programs one after the other that are modules beside it; its words are the start method and
 # their names.
 ONE_BY_ONE = """

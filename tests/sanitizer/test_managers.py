@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import METHODS, watched, watched_together
+from tests.sanitizer.programs import MAIN, METHODS, watched, watched_together
 
 HEAD = """
 import os, sys, threading, time
@@ -37,12 +37,6 @@ def later(proxy, turn):
     turn.give()
     turn.wait()
     attempt(proxy.append, 1)
-"""
-TAIL = """
-if __name__ == "__main__":
-    mp.set_start_method(sys.argv[1])
-    main()
-    print("end", flush=True)
 """
 
 # Program: its code, and what its message must speak of.
@@ -319,7 +313,7 @@ def wrong(request, tmp_path_factory):
     bodies = {name: text for name, (_, _, text) in WRONG.items() if name not in ALONE}
     found = watched_together(tmp_path_factory.mktemp(method), HEAD, bodies, method)
     for name in ALONE:
-        text = HEAD + textwrap.dedent(WRONG[name][2]) + TAIL
+        text = HEAD + textwrap.dedent(WRONG[name][2]) + MAIN
         found[name] = watched(tmp_path_factory.mktemp(method), text, method)
     return found
 

@@ -6,18 +6,11 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import METHODS, watched, watched_together
+from tests.sanitizer.programs import MAIN, METHODS, watched, watched_together
 
 HEAD = """
 import multiprocessing, os, signal, sys, threading, time
 from conditions import blocked
-"""
-TAIL = """
-
-if __name__ == "__main__":
-    multiprocessing.set_start_method(sys.argv[1])
-    main()
-    print("end")
 """
 
 
@@ -26,7 +19,7 @@ def part(functions, main):
 
 
 def program(functions, main):
-    return HEAD + part(functions, main) + TAIL
+    return HEAD + part(functions, main) + MAIN
 
 
 FILL = """

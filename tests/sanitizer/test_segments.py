@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.sanitizer.programs import METHODS, watched, watched_together
+from tests.sanitizer.programs import MAIN, METHODS, watched, watched_together
 
 HEAD = """
 import os, signal, subprocess, sys, time
@@ -32,12 +32,6 @@ def python(code, *arguments):
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True,
     ).stdout.strip()
-"""
-TAIL = """
-if __name__ == "__main__":
-    mp.set_start_method(sys.argv[1])
-    main()
-    print("end", flush=True)
 """
 
 # Program: its code, the methods by which it is wrong, what its message must speak of.
@@ -421,7 +415,7 @@ def test_segment_that_is_missed_is_told_of(wrong, name):
 
 @pytest.mark.parametrize("name", ALONE)
 def test_segment_that_its_tracker_removes_is_told_of(tmp_path, name):
-    seen = watched(tmp_path, HEAD + textwrap.dedent(WRONG[name][3]) + TAIL, "fork")
+    seen = watched(tmp_path, HEAD + textwrap.dedent(WRONG[name][3]) + MAIN, "fork")
     is_told_of(seen, name)
     assert seen.lines[-1] == "end", seen
 
@@ -455,7 +449,7 @@ def test_failed_attach_that_unlinks_is_told_of(tmp_path):
             print(os.path.exists("/dev/shm/" + big.name))
             big.close()
     """
-    seen = watched(tmp_path, HEAD + textwrap.dedent(code) + TAIL, "fork", status=1)
+    seen = watched(tmp_path, HEAD + textwrap.dedent(code) + MAIN, "fork", status=1)
     finding = seen.only("HF308")
     assert "Cannot allocate memory" in finding.steps[1].text, finding
     assert seen.lines == ["False", "end"], seen
@@ -478,6 +472,6 @@ def test_killed_tracker_leaves_a_segment(tmp_path):
             creator.wait()
             os.unlink("/dev/shm/" + name)
     """
-    seen = watched(tmp_path, HEAD + textwrap.dedent(code) + TAIL, "fork", status=1)
+    seen = watched(tmp_path, HEAD + textwrap.dedent(code) + MAIN, "fork", status=1)
     finding = seen.only("HF309")
     assert "tracker" in finding.message, finding

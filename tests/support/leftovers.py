@@ -125,7 +125,7 @@ def _compare(before: Snapshot) -> list[str]:
 
 
 def _new_processes(before: Snapshot) -> list[family.Member]:
-    services = _service_processes()
+    services = _of_trackers("_pid")
     return [
         each
         for each in family.members()
@@ -161,26 +161,18 @@ def _descriptors() -> dict[int, str]:
 
 
 def _service_descriptors() -> set[int]:
-    numbers: set[int] = set()
-    for name in _SERVICES:
-        tracker: Any = getattr(
-            sys.modules.get(f"{name}.resource_tracker"), "_resource_tracker", None
-        )
-        numbers.add(getattr(tracker, "_fd", None) or -1)
+    numbers = _of_trackers("_fd")
     native = sys.modules.get("holdfast._native")
     if native is not None and native.is_open():
         numbers.add(native.heap_fd())
     return numbers
 
 
-def _service_processes() -> set[int]:
-    pids: set[int] = set()
-    for name in _SERVICES:
-        tracker: Any = getattr(
-            sys.modules.get(f"{name}.resource_tracker"), "_resource_tracker", None
-        )
-        pids.add(getattr(tracker, "_pid", None) or -1)
-    return pids
+def _of_trackers(attribute: str) -> set[int]:
+    """What the resource trackers' objects say, of those that there are."""
+    modules = (sys.modules.get(f"{name}.resource_tracker") for name in _SERVICES)
+    trackers = (getattr(module, "_resource_tracker", None) for module in modules)
+    return {getattr(tracker, attribute, None) or -1 for tracker in trackers}
 
 
 def _reap() -> None:
