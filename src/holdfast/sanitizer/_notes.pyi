@@ -7,6 +7,10 @@ from typing import Any, final
 def stack(skip: int = 0) -> bytes: ...
 def stack_of(frame: FrameType | None) -> bytes: ...
 
+# ---- objects -----------------------------------------------------------------------------------
+
+def those_of(things: list[Any], kinds: tuple[type, ...]) -> list[Any]: ...
+
 # ---- drops -------------------------------------------------------------------------------------
 
 @final

@@ -20,6 +20,7 @@ without, so an interpreter that could keeps it.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
@@ -30,4 +31,6 @@ from ._c_frames cimport *
 
 include "_stacks.pxi"
 include "_news.pxi"
+include "_objects.pxi"
+include "_sites.pxi"
 include "_owners.pxi"

@@ -38,8 +38,24 @@ def around(place: Place) -> list[ast.AST]:
     tree = tree_of(place.file)
     if tree is None or not place.line:
         return []
-    found = [node for node in ast.walk(tree) if _covers(node, place)]
+    found = [node for node in _nodes_at(tree, place.line) if _covers(node, place)]
     return sorted(found, key=_extent)
+
+
+def _nodes_at(tree: ast.AST, line: int) -> Iterator[ast.AST]:
+    """The nodes of a tree that may stand in a line, the outermost first; a large one has few."""
+    level = [tree]
+    while level:
+        following: list[ast.AST] = []
+        for node in level:
+            yield node
+            for child in ast.iter_child_nodes(node):
+                first = getattr(child, "lineno", line)
+                for decorator in getattr(child, "decorator_list", ()):  # they stand above it
+                    first = min(first, decorator.lineno)
+                if first <= line <= (getattr(child, "end_lineno", None) or max(first, line)):
+                    following.append(child)
+        level = following
 
 
 def with_source(place: Place, line: int) -> Place:

@@ -28,7 +28,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from holdfast._arrivals import replace
-from holdfast.sanitizer import recorder
+from holdfast.sanitizer import _notes, recorder
 from holdfast.sanitizer.watch import ends
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ def _look_at_files(ending: bool = False) -> None:
 def _with_pending() -> list[tuple[Any, int]]:
     """The files with bytes in their buffers."""
     found: list[tuple[Any, int]] = []
-    kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
-    files: list[Any] = [each for each in (sys.stdout, sys.stderr) if type(each) in kinds]
-    if _writable_files():
-        files += [each for each in gc.get_objects() if type(each) in kinds]
+    files = [each for each in (sys.stdout, sys.stderr) if type(each) in _KINDS]
+    files += _open_files()
     texts = [each for each in files if type(each) is io.TextIOWrapper]
     inner = set[int]()
     with contextlib.suppress(ValueError):  # detached
@@ -165,19 +163,65 @@ def _with_pending() -> list[tuple[Any, int]]:
     return found
 
 
-def _writable_files() -> bool:
-    """Whether a file that is open for writing is open, beyond the standard streams."""
+_KINDS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+# A descriptor, and the device and inode of what it is open for.
+_Number = tuple[int, int, int]
+# What was found when all objects were last looked at: files, and whose descriptor is nobody's.
+_known_files: list[weakref.ref[Any]] = []
+_nobodys: set[_Number] = set()
+
+
+def _open_files() -> list[Any]:
+    """The files that may have something in a buffer.
+
+    To find them means to look at all objects of the program, which is not done at every fork: not
+    if nothing but standard streams is open for writing, and not if all that is belongs to files
+    that are known, or has belonged to none. So a buffer that was put over an open file only after
+    a fork is missed until another file is opened.
+    """
+    global _nobodys
+    numbers = _writable()
+    if not numbers:
+        return []
+    files = [file for each in _known_files if (file := each()) is not None]
+    if not numbers - _nobodys <= _of(files, numbers):
+        # Files without a buffer as well: they say whose a descriptor is.
+        files = _notes.those_of(gc.get_objects(), (*_KINDS, io.FileIO))
+        _known_files[:] = map(weakref.ref, files)
+        _nobodys = numbers - _of(files, numbers)
+    return [file for file in files if type(file) is not io.FileIO]
+
+
+def _of(files: list[Any], numbers: set[_Number]) -> set[_Number]:
+    """Those of the descriptors that belong to one of the files."""
+    own = set[int]()
+    for file in files:
+        with contextlib.suppress(ValueError, OSError):  # closed, or no file of the system
+            own.add(file.fileno())
+    return {number for number in numbers if number[0] in own}
+
+
+def _writable() -> set[_Number]:
+    """The descriptors of files that are open for writing, beyond the standard streams and ours."""
+    found = set[_Number]()
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
     except OSError:
-        return False
+        return found
     for number in numbers:
         if number > 2:
             with contextlib.suppress(OSError):
                 writable = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
-                if writable and stat.S_ISREG(os.fstat(number).st_mode):
-                    return True
-    return False
+                status = os.fstat(number)
+                if not writable or not stat.S_ISREG(status.st_mode):
+                    continue
+                if not os.readlink(f"/proc/self/fd/{number}").startswith(_OURS):  # noqa: PTH115
+                    found.add((number, status.st_dev, status.st_ino))
+    return found
+
+
+# The heap and the capture.
+_OURS = "/memfd:holdfast-"
 
 
 def _pending(file: Any) -> int:
