@@ -90,7 +90,7 @@ HAZARDS = (
     Hazard("HF307", "shm-unlinked-by-other", "a process unlinks another one's segment", _RUN),
     Hazard("HF308", "shm-failed-attach", "a failed attach has unlinked the owner's segment", _RUN),
     Hazard("HF309", "shm-never-unlinked", "a segment that nobody unlinks"),
-    Hazard("HF310", "shm-name-reused", "one name for two segments, old users in the old", _RUN),
+    Hazard("HF310", "shm-name-reused", "one name for two segments, old users in the old"),
     Hazard("HF311", "tracker-unregister", "a workaround takes the owner's entry from the tracker"),
     Hazard("HF312", "mapped-file-rewritten", "a file is truncated while it is mapped", _RUN),
     Hazard("HF401", "manager-dropped", "a manager is dropped while its proxies are in use"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 
 import pytest
 
 from holdfast.cli import FAILED, USAGE, check
+from holdfast.lint import crew
+from holdfast.lint.checked import check_path
 
 WRONG = """\
 import multiprocessing as mp
@@ -228,3 +232,76 @@ def test_the_result_does_not_depend_on_the_number_of_processes(folder, capsys):
     one = codes(capsys, "--jobs", "1")
     assert len(one) == 31
     assert codes(capsys, "--jobs", "2") == one
+
+
+def test_a_function_that_is_too_much_to_follow_is_noted(folder, capsys):
+    body = "".join(f"    x{number} = {number}\n" for number in range(4000))
+    text = f"import multiprocessing as mp\n\n\ndef long():\n    value = mp.Value('i')\n{body}"
+    (folder / "app.py").write_text(text)
+    assert check.main(["--no-cache", "--format", "json"]) == 0
+    note = "app.py: checked only in part: there are too many ways through long"
+    out, err = capsys.readouterr()
+    assert json.loads(out)["notes"] == [note]
+    assert err == f"{note}\n"
+    assert check.main(["--no-cache", "--quiet", "--format", "json"]) == 0
+    assert capsys.readouterr().err == ""
+    assert check.main(["--no-cache"]) == 0
+    assert note in capsys.readouterr().out
+    assert check.main(["--no-cache", "--quiet"]) == 0
+    assert note not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["--colour", "--color"])
+def test_colours_by_option_by_environment_and_never_in_a_file(folder, capsys, monkeypatch, name):
+    def coloured(*arguments):
+        check.main(["app.py", "--no-cache", *arguments])
+        return "\033[" in capsys.readouterr().out
+
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    assert coloured(name, "always")
+    assert not coloured(name, "never")
+    assert not coloured(name, "auto")
+    assert not coloured()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert coloured()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured(name, "auto")
+    check.main(["app.py", "--no-cache", name, "auto", "-o", "found.txt"])
+    assert "\033[" not in (folder / "found.txt").read_text()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_and_wiped_and_not_if_quiet(folder, capsys, monkeypatch):
+    for arguments, shown in (([], True), (["--quiet"], False), (["-q"], False)):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert check.main(["--no-cache", *arguments]) == 1
+        text = terminal.getvalue()
+        assert ("holdfast check: 1 of" in text) == shown
+        assert not shown or text.endswith("\r\033[K")
+    capsys.readouterr()
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert check.main(["--no-cache"]) == 1
+    assert terminal.getvalue() == ""
+
+
+def test_a_process_that_dies_takes_no_other_file_with_it(folder, capsys, monkeypatch):
+    for number in range(30):
+        (folder / f"copy{number}.py").write_text(WRONG)
+
+    def deadly(file, *rest):
+        if file == "copy7.py":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return check_path(file, *rest)
+
+    monkeypatch.setattr(crew, "check_path", deadly)
+    assert check.main(["--no-cache", "--jobs", "2", "--format", "json"]) == FAILED
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["findings"]) == 30
+    assert report["notes"] == ["copy7.py: not checked: holdfast failed: its process died"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -252,7 +253,8 @@ def _progress(done: int, of: int) -> None:
 
 
 def _told(given: argparse.Namespace, outcome: Outcome) -> int:
-    text = _rendered(given, outcome.report)
+    shown = replace(outcome.report, notes=()) if given.quiet else outcome.report
+    text = _rendered(given, shown if given.format == "text" else outcome.report)
     if given.output is not None:
         try:
             Path(given.output).write_text(text, encoding="utf-8")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from holdfast.lint import catalogue, relevance
 from holdfast.lint.catalogue import OUTSIDE, Named
 from holdfast.lint.events import Rule
+from holdfast.lint.functions import facts
 from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import PLAIN, Layer, Spot, State
 from holdfast.lint.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 BUDGET = 3_000
 
 # Of whose functions the rules are told.
-_TOLD_OF = {"mp", "struct", "os", "futures", "loky"}
+_TOLD_OF = ("mp.", "struct.", "os.")
 
 # How many things of one place are told apart; loops are gone through twice.
 MOST_OF_ONE = 4
@@ -109,12 +109,17 @@ class Base:
         self.project = project
         self.memory = project.shared(Memory)
         self._lineages: dict[Class, list[Class | Named]] = {}
+        self._methods: dict[tuple[Class, str, Class | None], Function | None] = {}
         self.options = options
         self.rules = rules
         self.listeners = {
             hook: [each for each in rules if getattr(type(each), hook) is not getattr(Rule, hook)]
             for hook in vars(Rule)
             if hook.startswith("on_")
+        }
+        self.listeners_to = {
+            role: [each for each in self.listeners["on_call"] if role in each.hears]
+            for role in {role for each in rules for role in each.hears}
         }
         self.default_method = options.default_method()
         self.method_said = bool(options.start_method or options.project_method)
@@ -136,6 +141,8 @@ class Base:
         self.state = self.fresh()
 
     # ---- parts that build on this one -----------------------------------------------------------
+    # They are called here and defined further up. An abstract class would have to declare each of
+    # them again in every part between; the only class that is ever instantiated has them all.
 
     def eval(self, node: ast.AST | None, state: State) -> Refs:
         """What an expression may stand for."""
@@ -320,7 +327,7 @@ class Base:
             return found
         function = frame.function
         if function is not None:
-            if name in local_names(function.node):
+            if name in facts(function.node).local:
                 return NOTHING
             outer = function.frame
             if outer is not None and outer in state.frames and name in state.frames[outer]:
@@ -443,7 +450,13 @@ class Base:
         self, cls: Class, name: str, state: State, after: Class | None = None
     ) -> Function | None:
         """The method that a class has under a name; with `after`, the one of the bases behind."""
-        lineage = self.lineage(cls, state)
+        key = (cls, name, after)
+        if key not in self._methods:
+            self._methods[key] = self._method(self.lineage(cls, state), name, after)
+        return self._methods[key]
+
+    @staticmethod
+    def _method(lineage: list[Class | Named], name: str, after: Class | None) -> Function | None:
         if after is not None:
             lineage = lineage[lineage.index(after) + 1 :] if after in lineage else lineage[1:]
         for each in lineage:
@@ -485,13 +498,11 @@ class Base:
         """Tell the rules of a call."""
         if self.silent:
             return
-        if call.receiver is None:
-            if call.name.partition(".")[0] not in _TOLD_OF:
-                return
-        elif call.receiver.kind.role in PLAIN:
+        rules = self.listeners_to.get(call.receiver.kind.role if call.receiver else "")
+        if rules is None or (call.receiver is None and not call.name.startswith(_TOLD_OF)):
             return
         self.state = state
-        for rule in self.listeners["on_call"]:
+        for rule in rules:
             self.tell(rule.on_call(call, self))  # type: ignore[arg-type]
 
     def tell_end(self, state: State) -> None:
@@ -513,46 +524,8 @@ class Base:
 
 
 def _not_here(*arguments: object) -> NoReturn:
+    """Reached only if a part of the machine was forgotten: see "parts that build on this one"."""
     raise NotImplementedError(arguments)
-
-
-@functools.lru_cache(maxsize=4096)
-def local_names(node: ast.AST) -> frozenset[str]:
-    """The names that are local to a function."""
-    arguments = getattr(node, "args", None)
-    names: set[str] = set()
-    if isinstance(arguments, ast.arguments):
-        names = {each.arg for each in all_arguments(arguments)}
-    outer: set[str] = set()
-    rest: list[ast.AST] = [each for each in ast.iter_child_nodes(node) if each is not arguments]
-    while rest:
-        each = rest.pop()
-        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(each.name)
-            continue
-        if isinstance(each, ast.Lambda):
-            continue
-        if isinstance(each, (ast.Global, ast.Nonlocal)):
-            outer.update(each.names)
-        elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-            names.add(each.id)
-        elif isinstance(each, ast.alias):
-            names.add((each.asname or each.name).partition(".")[0])
-        elif isinstance(each, ast.ExceptHandler) and each.name:
-            names.add(each.name)
-        rest.extend(ast.iter_child_nodes(each))
-    return frozenset(names - outer)
-
-
-def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    """All parameters of a function, in order."""
-    found = [*arguments.posonlyargs, *arguments.args]
-    if arguments.vararg:
-        found.append(arguments.vararg)
-    found += arguments.kwonlyargs
-    if arguments.kwarg:
-        found.append(arguments.kwarg)
-    return found
 
 
 _BUILTINS = frozenset(dir(builtins))

@@ -12,11 +12,12 @@ import functools
 from typing import TYPE_CHECKING
 
 from holdfast.lint import relevance
-from holdfast.lint.base import Frame, all_arguments, local_names
+from holdfast.lint.base import Frame
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
+from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.library import PARTIAL, Library
-from holdfast.lint.state import ALIVE, ENDED, NEW, PLAIN, RUNNING, free_names
+from holdfast.lint.state import ALIVE, ENDED, NEW, PLAIN, RUNNING
 from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Calls(Library):
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
         """Follow the body of a function; each way out with what it returns."""
+        # Statements are the machine's, which builds on this part and is the only one ever made.
         raise NotImplementedError(function, state)
 
     # ---- finding out who is called --------------------------------------------------------------
@@ -338,7 +340,7 @@ class Calls(Library):
             values.append(receiver)
         number = self.module_frame(function.module)
         for variables in (state.frames.get(number, {}), state.layer.frames.get(number, {})):
-            for name in free_names(function.node):
+            for name in facts(function.node).free:
                 values.extend(variables.get(name, NOTHING))
         return any(each.kind.role not in PLAIN for each in state.reach(values))
 
@@ -386,7 +388,7 @@ class Calls(Library):
                 self._check_unstarted(state, frame.node, refs)
         finally:
             frame.number = number
-        if not has_inner(frame.node):
+        if not facts(frame.node).has_inner:
             state.frames.pop(frame.number, None)
         else:
             state.frames[frame.number] = variables
@@ -453,7 +455,7 @@ class Calls(Library):
 
     def _how(self, function: Function, state: State) -> str:
         """Whether a call of it is "followed", "cached" as well, or "held": run by somebody else."""
-        if is_generator(function.node):
+        if facts(function.node).is_generator:
             return "held"
         for decorator in getattr(function.node, "decorator_list", ()):
             bare = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -492,7 +494,7 @@ class Calls(Library):
         return found
 
     def _globals_of(self, function: Function, more: list[Function]) -> list[tuple[ast.Name, Thing]]:
-        local = local_names(function.node)
+        local = facts(function.node).local
         found: list[tuple[ast.Name, Thing]] = []
         for node in ast.walk(function.node):
             if not isinstance(node, ast.Name) or node.id in local:
@@ -608,31 +610,6 @@ def decorators(node: ast.AST) -> frozenset[str]:
         bare = each.func if isinstance(each, ast.Call) else each
         found.add(bare.attr if isinstance(bare, ast.Attribute) else getattr(bare, "id", ""))
     return frozenset(found)
-
-
-@functools.lru_cache(maxsize=4096)
-def is_generator(node: ast.AST) -> bool:
-    """Whether a function is a generator."""
-    rest: list[ast.AST] = (
-        list(ast.iter_child_nodes(node)) if not isinstance(node, ast.Lambda) else []
-    )
-    while rest:
-        each = rest.pop()
-        if isinstance(each, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            rest.extend(ast.iter_child_nodes(each))
-    return False
-
-
-@functools.lru_cache(maxsize=4096)
-def has_inner(node: ast.AST) -> bool:
-    """Whether a function defines functions that may close over its variables."""
-    return any(
-        isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef))
-        for each in ast.walk(node)
-        if each is not node
-    )
 
 
 def is_super(node: ast.expr) -> bool:

@@ -209,6 +209,19 @@ def forgets(of: Named) -> bool:
     return module in _FORGETFUL or module.partition(".")[0] in {"logging", "os", "time", "ctypes"}
 
 
+# What else of libraries leads to things, or says something about them.
+_LEADS = {
+    "mp", "mp.Context", "mp.get_context", "mp.wait", "mp.active_children", "mp.spawn",
+    "mp.start_processes", "mp.unregister", "futures", "futures.wait", "futures.as_completed",
+    "loky", "os.fork", "struct.pack_into",
+}  # fmt: skip
+
+
+def matters(of: Named) -> bool:
+    """Whether a function that mentions it may be worth following."""
+    return of.name in MAKERS or of.name in _LEADS or not of.name.startswith(("mp.", "futures."))
+
+
 # What `from multiprocessing import *` gives.
 STAR_NAMES = (
     "Process", "Value", "Array", "RawValue", "RawArray", "Lock", "RLock", "Semaphore",

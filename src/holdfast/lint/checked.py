@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from holdfast.lint.options import Options
 
 
+# How many functions a note names.
+_MOST_NAMES = 3
+
+
 @dataclass(frozen=True)
 class Checked:
     """What came of one file.
@@ -27,7 +31,7 @@ class Checked:
         file: Its path.
         findings: What was found, as the options ask for.
         allowed: How many findings comments allow.
-        note: Why it was not checked; "" if it was.
+        note: Why it was not checked, or not to the end; "" if it was.
         failed: The checker itself failed on it.
         uses: Files of the project that the result depends on.
     """
@@ -45,7 +49,8 @@ def check_file(file: str, data: bytes, options: Options, project: Project) -> Ch
     try:
         module = Module(file, data)
         project.add(module)
-        found = check_module(module, project, options)
+        unfinished: list[str] = []
+        found = check_module(module, project, options, unfinished)
         kept, allowed = allow.apply(module, found, unused=options.unused_allows)
     except UnreadableError as error:
         return Checked(file, note=str(error))
@@ -57,7 +62,15 @@ def check_file(file: str, data: bytes, options: Options, project: Project) -> Ch
         for each in kept
         if options.sure_enough(each.confidence) and options.wants(each.code, each.hazard.slug)
     )
-    return Checked(file, wanted, allowed, uses=project.used_by(module))
+    note = _unfinished(file, unfinished) if unfinished else ""
+    return Checked(file, wanted, allowed, note, uses=project.used_by(module))
+
+
+def _unfinished(file: str, names: list[str]) -> str:
+    """The line about functions that are too much to follow."""
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{file}: checked only in part: there are too many ways through {shown}{more}"
 
 
 def check_path(file: str, options: Options, project: Project) -> Checked:

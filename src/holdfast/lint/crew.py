@@ -188,14 +188,12 @@ class _Member:
         import multiprocessing
 
         forks = "fork" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("fork" if forks else "spawn")
+        # Of any context: the stubs do not agree on what that has.
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self.connection, theirs = context.Pipe()
         inherited = [*others, self.connection] if forks else []
-        process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(theirs, inherited), daemon=True
-        )
-        self.process = process
-        process.start()
+        self.process = context.Process(target=_serve, args=(theirs, inherited), daemon=True)
+        self.process.start()
         theirs.close()
 
     def send(self, name: str, *arguments: object) -> None:

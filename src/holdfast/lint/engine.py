@@ -34,8 +34,17 @@ _ORDER = (
 )  # fmt: skip
 
 
-def check_module(module: Module, project: Project, options: Options) -> list[Finding]:
-    """All findings in a module, in the order of its lines; nothing is left out yet."""
+def check_module(
+    module: Module, project: Project, options: Options, unfinished: list[str] | None = None
+) -> list[Finding]:
+    """All findings in a module, in the order of its lines; nothing is left out yet.
+
+    Args:
+        module: What to check.
+        project: Where its imports are looked for.
+        options: How to check.
+        unfinished: Gets the names of the functions that could not be followed to their ends.
+    """
     rules = [rule() for rule in RULES]
     machine = Machine(module, project, options, rules)
     if not options.start_method:
@@ -46,17 +55,18 @@ def check_module(module: Module, project: Project, options: Options) -> list[Fin
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST))
     try:
-        _follow_all(module, machine)
+        _follow_all(module, machine, [] if unfinished is None else unfinished)
     finally:
         sys.setrecursionlimit(limit)
     return distinct([each for each in machine.findings if each.place.file == module.file])
 
 
-def _follow_all(module: Module, machine: Machine) -> None:
+def _follow_all(module: Module, machine: Machine, unfinished: list[str]) -> None:
     try:
         machine.follow_module(module)
     except (BudgetError, RecursionError):
         machine.abandon()
+        unfinished.append("the module itself")
     machine.load(module)
     for function, cls in relevance.of(module, machine.project).functions:
         state = machine.fresh()
@@ -67,6 +77,7 @@ def _follow_all(module: Module, machine: Machine) -> None:
             machine.follow_function(function, state, receiver)
         except (BudgetError, RecursionError):
             machine.abandon()
+            unfinished.append(function.name)
 
 
 def _prepared(machine: Machine, cls: Class, function: Function, state: State) -> Thing | None:

@@ -163,9 +163,16 @@ class Scene(Protocol):
 
 
 class Rule:
-    """Base of all rules."""
+    """Base of all rules.
+
+    Attributes:
+        code: Of its hazard.
+        hears: Of whose calls `on_call` wants to know: the roles of their receivers; "" for those
+            of functions.
+    """
 
     code: ClassVar[str]
+    hears: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def slug(cls) -> str:

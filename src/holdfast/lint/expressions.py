@@ -285,7 +285,10 @@ class Expressions(Base):
 
     def resolve(self, refs: Refs, state: State) -> Refs:
         """The same with names of other modules looked up."""
-        if not any(isinstance(each, Lazy) for each in refs):
+        for each in refs:
+            if isinstance(each, Lazy):
+                break
+        else:
             return refs
         found: set[Value] = set()
         for each in refs:

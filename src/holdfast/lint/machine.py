@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
-from holdfast.lint.base import BUDGET, BudgetError, Frame, all_arguments, local_names
+from holdfast.lint.base import BUDGET, BudgetError, Frame
 from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
 from holdfast.lint.conditions import (
     Conditions,
@@ -24,6 +24,7 @@ from holdfast.lint.conditions import (
 )
 from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
+from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import ENDED, KILLED, NEW, State
 from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
@@ -408,7 +409,7 @@ class Machine(Conditions):
         frame = self.stack[-1]
         variables = self.variables(state)
         function = frame.function
-        if function is not None and name not in local_names(function.node):  # global or nonlocal
+        if function is not None and name not in facts(function.node).local:  # global or nonlocal
             outer = function.frame
             if outer is not None and name in state.frames.get(outer, {}):
                 variables = state.names(outer)
@@ -713,6 +714,8 @@ def _merged(states: Sequence[State]) -> State:
 
 def _fewer(states: list[State]) -> list[State]:
     """The same ways, those that have come to the same as one, and not more than the limit."""
+    if len(states) == 1 and not states[0].dead:
+        return states
     kept: list[State] = []
     for each in states:
         if each.dead:

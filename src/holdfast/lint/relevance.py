@@ -145,7 +145,7 @@ def _imported_from(
         if alias.name == "*" and known.library:
             return set(STAR_NAMES)
         if known.library or known.name in _ALONE:
-            return {alias.asname or alias.name}
+            return {alias.asname or alias.name} if catalogue.matters(known) else set()
     inner = project.find(f"{source}.{alias.name}" if source else alias.name, module)
     if inner is not None and inner is not module:
         return set(of(inner, project, depth + 1).names)

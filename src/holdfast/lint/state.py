@@ -9,15 +9,15 @@ counts as kept, what may be running counts as running.
 
 from __future__ import annotations
 
-import ast
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.lint.catalogue import KEEPS_ARGUMENTS
+from holdfast.lint.functions import facts
 from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterable, Iterator
 
     from holdfast.lint.modules import Module
@@ -239,7 +239,7 @@ class State:
     def captured(self, function: Function) -> Iterator[Value]:
         """What the variables that a function closes over stand for now."""
         variables = self.frames.get(function.frame or 0, {})
-        for name in free_names(function.node):
+        for name in facts(function.node).free:
             yield from variables.get(name, NOTHING)
 
     def kept(self, frames: Iterable[int], temporaries: Iterable[Value]) -> set[Thing]:
@@ -425,22 +425,6 @@ def _replaced(refs: Refs, young: Thing, old: Thing) -> Refs:
                 for each in refs
             )
     return refs
-
-
-@functools.lru_cache(maxsize=4096)
-def free_names(node: ast.AST) -> frozenset[str]:
-    """The names that a function uses and does not bind itself."""
-    used: set[str] = set()
-    bound: set[str] = set()
-    outer: set[str] = set()
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name):
-            (used if isinstance(each.ctx, ast.Load) else bound).add(each.id)
-        elif isinstance(each, ast.arg):
-            bound.add(each.arg)
-        elif isinstance(each, ast.Nonlocal):
-            outer.update(each.names)
-    return frozenset((used - bound) | outer)
 
 
 # Things of these roles may be empty, None or anything else.

@@ -1,4 +1,4 @@
-"""The words of messages: what the program calls a thing, and what it is."""
+"""The words of messages, and the questions of several rules: who is harmed, what is lost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint.catalogue import KEEPS_ARGUMENTS
 from holdfast.lint.state import ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from holdfast.findings import Confidence
     from holdfast.lint.events import Scene
     from holdfast.lint.state import Handed, Spot
@@ -73,6 +76,20 @@ def names(handed: Handed, scene: Scene, spot: Spot | None = None) -> str:
             if isinstance(each, ast.Name) and handed.owner in scene.evaluate(each):
                 return each.id
     return scene.name_of(handed.owner)
+
+
+def forgotten(process: Thing, scene: Scene, *ways: str) -> Iterator[Handed]:
+    """What only a process's arguments refer to, and is gone when start() has dropped them.
+
+    Args:
+        process: The process that was just made.
+        scene: Where.
+        ways: How it may have been given: "args", "target", ...; any way if there is none.
+    """
+    if process.kind.role == "process" and process.library not in KEEPS_ARGUMENTS:
+        for each in scene.state.handed.get(process, ()):
+            if each.inline and (not ways or each.via in ways):
+                yield each
 
 
 def running(status: frozenset[str]) -> Confidence | None:

@@ -106,3 +106,25 @@ def test_without_libcst_the_tool_says_what_to_install(folder):
     assert done.returncode == 3
     assert 'pip install "holdfast[check]"' in done.stderr
     assert (folder / "wrong.py").read_text() == WRONG
+
+
+def test_fix_knows_the_start_method_that_the_project_sets(tmp_path):
+    def fix():
+        return subprocess.run(
+            [sys.executable, "-m", "holdfast", "check", "--no-cache", "--target-python=3.11",
+             "--fix", "."],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    lock = WRONG.replace('mp.Value("i", 0)', "mp.Lock()")
+    (tmp_path / "wrong.py").write_text(lock)
+    if sys.platform == "linux":
+        assert fix().returncode == 0
+        assert (tmp_path / "wrong.py").read_text() == lock
+    (tmp_path / "main.py").write_text(
+        'import multiprocessing as mp\n\nmp.set_start_method("spawn")\n'
+    )
+    done = fix()
+    assert done.returncode == 0, done.stdout
+    assert "fixed 1 of 1 findings" in done.stderr
+    assert "    lock = mp.Lock()\n" in (tmp_path / "wrong.py").read_text()

@@ -24,6 +24,7 @@ from holdfast.lint.rules.semaphore_gone import SemaphoreGone
 from holdfast.lint.rules.shm_attach_tracked import ShmAttachTracked
 from holdfast.lint.rules.shm_close_under_view import ShmCloseUnderView
 from holdfast.lint.rules.shm_inline_buf import ShmInlineBuf
+from holdfast.lint.rules.shm_name_reused import ShmNameReused
 from holdfast.lint.rules.shm_never_unlinked import ShmNeverUnlinked
 from holdfast.lint.rules.shm_unlink_early import ShmUnlinkEarly
 from holdfast.lint.rules.shm_view_escapes import ShmViewEscapes
@@ -53,6 +54,7 @@ RULES: tuple[type[Rule], ...] = (
     ShmAttachTracked,
     ShmUnlinkEarly,
     ShmNeverUnlinked,
+    ShmNameReused,
     TrackerUnregister,
     ManagerDropped,
     ProxyLastUse,

@@ -40,7 +40,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.lint import words
-from holdfast.lint.catalogue import KEEPS_ARGUMENTS
 from holdfast.lint.events import Rule
 
 if TYPE_CHECKING:
@@ -60,11 +59,8 @@ class AttrOfTemporary(Rule):
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """The target is a method of what was made in the same expression."""
         del call
-        if process.kind.role != "process" or process.library in KEEPS_ARGUMENTS:
-            return
-        for each in scene.state.handed.get(process, ()):
-            if each.inline and each.via == "target":
-                yield from self._about(each, each.spots[-1], scene, "high")
+        for each in words.forgotten(process, scene, "target"):
+            yield from self._about(each, each.spots[-1], scene, "high")
 
     def on_drop(self, drop: Drop, scene: Scene) -> Iterator[Finding]:
         """The object whose method starts the process dies with the statement that made it."""

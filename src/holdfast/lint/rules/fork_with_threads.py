@@ -63,6 +63,7 @@ class ForkWithThreads(Rule):
     """See the module."""
 
     code = "HF801"
+    hears = frozenset({"", "process"})
 
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """A pool starts its workers when it is made."""
@@ -70,16 +71,19 @@ class ForkWithThreads(Rule):
             yield from self._about(process, call.node, scene)
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
-        """A process starts."""
+        """A process starts, or the program forks itself."""
         thing = call.receiver
+        if thing is None and call.name == "os.fork" and call.node is not None:
+            yield from self._about(None, call.node, scene)
         if thing is None or thing.kind.role != "process" or call.name != "start":
             return
         if call.node is not None:
             yield from self._about(thing, call.node, scene)
 
-    def _about(self, process: Thing, node: ast.AST, scene: Scene) -> Iterator[Finding]:
-        if scene.method(process) != "fork":
+    def _about(self, process: Thing | None, node: ast.AST, scene: Scene) -> Iterator[Finding]:
+        if process is not None and scene.method(process) != "fork":
             return
+        name = scene.name_of(process) if process is not None else "this process"
         for thread in list(scene.state.heap):
             if thread.kind.role != "thread" or scene.state.get(thread, "-started") != TRUE:
                 continue
@@ -88,7 +92,7 @@ class ForkWithThreads(Rule):
             yield self.found(
                 scene,
                 node,
-                f"{scene.name_of(process)} is forked while the thread of line {line} runs: a lock "
+                f"{name} is forked while the thread of line {line} runs: a lock "
                 "that it holds at that moment stays locked in the child for ever",
                 fix="start the processes before the threads, or use the forkserver or spawn method",
                 subject=Subject("Thread", "a thread", (scene.name_of(thread),)),

@@ -42,7 +42,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.lint import words
-from holdfast.lint.catalogue import KEEPS_ARGUMENTS
 from holdfast.lint.events import Rule
 
 if TYPE_CHECKING:
@@ -62,11 +61,8 @@ class InlineArgs(Rule):
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """What nothing but the arguments refers to dies when the process is started."""
         del call
-        if process.kind.role != "process" or process.library in KEEPS_ARGUMENTS:
-            return
-        for each in scene.state.handed.get(process, ()):
-            if each.inline and each.via in {"args", "kwargs"}:
-                yield from self._about(each, each.spots[-1], scene)
+        for each in words.forgotten(process, scene, "args", "kwargs"):
+            yield from self._about(each, each.spots[-1], scene)
 
     def on_drop(self, drop: Drop, scene: Scene) -> Iterator[Finding]:
         """What was made in the arguments of a function that starts a process with it."""

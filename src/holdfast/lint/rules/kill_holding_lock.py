@@ -63,6 +63,7 @@ class KillHoldingLock(Rule):
     """See the module."""
 
     code = "HF701"
+    hears = frozenset({"process", "shared"})
 
     def __init__(self) -> None:
         self._kill: dict[Thing, tuple[Spot, str]] = {}

@@ -66,6 +66,7 @@ class ManagerDropped(Rule):
     """See the module."""
 
     code = "HF401"
+    hears = frozenset({"manager"})
 
     def __init__(self) -> None:
         self._manager_of: dict[Thing, Thing] = {}

@@ -68,6 +68,7 @@ class ModuleGlobalByName(Rule):
     """See the module."""
 
     code = "HF111"
+    hears = frozenset({"executor", "pool", "process"})
 
     def __init__(self) -> None:
         self._set_by_functions: dict[Module, frozenset[str]] = {}

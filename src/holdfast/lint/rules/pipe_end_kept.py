@@ -72,6 +72,7 @@ class PipeEndKept(Rule):
     """See the module."""
 
     code = "HF602"
+    hears = frozenset({"connection", "process"})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """The parent reads until the end; or a process is forked that does."""

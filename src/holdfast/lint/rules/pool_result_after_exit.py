@@ -57,6 +57,7 @@ class PoolResultAfterExit(Rule):
     """See the module."""
 
     code = "HF501"
+    hears = frozenset({"pool"})
 
     def __init__(self) -> None:
         self._task: dict[Thing, Spot] = {}

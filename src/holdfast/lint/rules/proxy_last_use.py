@@ -62,6 +62,7 @@ class ProxyLastUse(Rule):
     """See the module."""
 
     code = "HF402"
+    hears = frozenset({"connection", "pool", "shared"})
 
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """A proxy that exists only in the arguments; its manager lives on."""

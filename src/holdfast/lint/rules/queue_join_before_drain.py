@@ -64,6 +64,7 @@ class QueueJoinBeforeDrain(Rule):
     """See the module."""
 
     code = "HF612"
+    hears = frozenset({"process", "shared"})
 
     def __init__(self) -> None:
         self._joins: dict[Thing, tuple[Spot, str]] = {}

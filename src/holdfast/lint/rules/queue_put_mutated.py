@@ -62,6 +62,7 @@ class QueuePutMutated(Rule):
     """See the module."""
 
     code = "HF614"
+    hears = frozenset({"shared"})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """Something is put on a queue."""

@@ -39,7 +39,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.lint import words
-from holdfast.lint.catalogue import KEEPS_ARGUMENTS
 from holdfast.lint.events import Rule
 
 if TYPE_CHECKING:
@@ -59,11 +58,8 @@ class SemaphoreGone(Rule):
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """What only the arguments refer to dies when the process is started."""
         del call
-        if process.kind.role != "process" or process.library in KEEPS_ARGUMENTS:
-            return
-        for each in scene.state.handed.get(process, ()):
-            if each.inline:
-                yield from self._about(each, each.spots[-1], scene, "high", "start() returns")
+        for each in words.forgotten(process, scene):
+            yield from self._about(each, each.spots[-1], scene, "high", "start() returns")
 
     def on_drop(self, drop: Drop, scene: Scene) -> Iterator[Finding]:
         """The last reference goes away while the child may be starting."""

@@ -59,6 +59,7 @@ class ShmAttachTracked(Rule):
     """See the module."""
 
     code = "HF304"
+    hears = frozenset({""})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A segment is attached."""

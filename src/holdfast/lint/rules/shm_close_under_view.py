@@ -58,6 +58,7 @@ class ShmCloseUnderView(Rule):
     """See the module."""
 
     code = "HF302"
+    hears = frozenset({"segment"})
 
     def __init__(self) -> None:
         self._closes: dict[Thing, Spot] = {}

@@ -58,6 +58,7 @@ class ShmUnlinkEarly(Rule):
     """See the module."""
 
     code = "HF306"
+    hears = frozenset({"segment"})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A segment is unlinked."""

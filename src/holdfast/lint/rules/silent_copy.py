@@ -63,6 +63,7 @@ class SilentCopy(Rule):
     """See the module."""
 
     code = "HF110"
+    hears = frozenset({"connection", "executor", "pool", "shared"})
 
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """A process whose arguments are pickled."""

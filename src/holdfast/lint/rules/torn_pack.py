@@ -57,6 +57,7 @@ class TornPack(Rule):
     """See the module."""
 
     code = "HF112"
+    hears = frozenset({"", "packer"})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """Something is packed into a buffer."""

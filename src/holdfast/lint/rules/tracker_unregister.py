@@ -57,6 +57,7 @@ class TrackerUnregister(Rule):
     """See the module."""
 
     code = "HF311"
+    hears = frozenset({""})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """Something is taken from the tracker."""

@@ -1,0 +1,123 @@
+"""What the text of a function says by itself: its names, and what sort of function it is.
+
+What it keeps true: a function is gone through once, however often it is asked about.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a function, a lambda or a class.
+
+    Attributes:
+        local: The names that are its own.
+        free: Those that it uses, functions in it included, and that nothing in it binds.
+        is_generator: It yields.
+        has_inner: It defines functions that may close over its variables.
+    """
+
+    local: frozenset[str]
+    free: frozenset[str]
+    is_generator: bool
+    has_inner: bool
+
+
+@functools.lru_cache(maxsize=4096)
+def facts(node: ast.AST) -> Facts:
+    """What is known of a function."""
+    own: set[str] = set()
+    outer: set[str] = set()
+    nonlocals: set[str] = set()
+    used: set[str] = set()
+    bound: set[str] = set()
+    inner: list[ast.AST] = []
+    is_generator = False
+    arguments = getattr(node, "args", None)
+    rest: list[ast.AST] = [each for each in _children(node) if each is not arguments]
+    if isinstance(arguments, ast.arguments):
+        own.update(each.arg for each in all_arguments(arguments))
+        inner += _children(arguments)
+    while rest:
+        each = rest.pop()
+        kind = each.__class__
+        if kind is ast.Name:
+            if isinstance(each.ctx, ast.Load):  # type: ignore[attr-defined]
+                used.add(each.id)  # type: ignore[attr-defined]
+            else:
+                bound.add(each.id)  # type: ignore[attr-defined]
+        elif isinstance(each, _SCOPES):
+            if not isinstance(each, ast.Lambda):
+                own.add(each.name)
+            inner.append(each)
+        elif kind is ast.Constant:
+            continue
+        elif isinstance(each, (ast.Global, ast.Nonlocal)):
+            outer.update(each.names)
+            if kind is ast.Nonlocal:
+                nonlocals.update(each.names)
+        else:
+            if isinstance(each, ast.alias):
+                own.add((each.asname or each.name).partition(".")[0])
+            elif isinstance(each, ast.ExceptHandler) and each.name is not None:
+                own.add(each.name)
+            elif isinstance(each, (ast.Yield, ast.YieldFrom)):
+                is_generator = True
+            rest += _children(each)
+    stored = frozenset(bound)
+    has_inner = any(isinstance(each, _SCOPES) for each in inner)
+    _of_inner(inner, used, bound, nonlocals)
+    if isinstance(arguments, ast.arguments):
+        bound.update(each.arg for each in all_arguments(arguments))
+    return Facts(
+        frozenset((own | stored) - outer),
+        frozenset((used - bound) | nonlocals),
+        is_generator and not isinstance(node, ast.Lambda),
+        has_inner,
+    )
+
+
+def _of_inner(rest: list[ast.AST], used: set[str], bound: set[str], nonlocals: set[str]) -> None:
+    """The names of what is defined in a function, and of its own defaults and annotations."""
+    while rest:
+        each = rest.pop()
+        if isinstance(each, ast.Name):
+            (used if isinstance(each.ctx, ast.Load) else bound).add(each.id)
+        elif isinstance(each, ast.arg):
+            bound.add(each.arg)
+        elif isinstance(each, ast.Nonlocal):
+            nonlocals.update(each.names)
+        if not isinstance(each, ast.Constant):
+            rest += _children(each)
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes in a node; `ast.iter_child_nodes`, but for contexts, in half the time."""
+    for name, value in node.__dict__.items():
+        if value.__class__ is list:
+            for each in value:
+                if isinstance(each, ast.AST):
+                    yield each
+        elif name != "ctx" and isinstance(value, ast.AST):
+            yield value
+
+
+def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    """All parameters of a function, in order."""
+    found = [*arguments.posonlyargs, *arguments.args]
+    if arguments.vararg:
+        found.append(arguments.vararg)
+    found += arguments.kwonlyargs
+    if arguments.kwarg:
+        found.append(arguments.kwarg)
+    return found
