@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import subprocess
 import sys
 import time
@@ -41,8 +42,8 @@ START = {
 def measure(effort: Effort) -> list[Line]:
     """Two interpreters by turns, one of them watched as `holdfast run` does it.
 
-    Each round has a pair of its own: where the memory of a process lies makes it some hundredths
-    faster or slower than another one that does the same.
+    Each round has a pair of its own, and each process some memory of a random size: where its
+    objects lie makes a process some hundredths faster or slower than another that does the same.
     """
     lines = []
     for words, (statement, at_most) in STATEMENTS.items():
@@ -116,6 +117,7 @@ def repeat_statement(name: str, statement: str) -> Work:
         watch()
     import multiprocessing as mp
 
+    ballast = [bytearray(random.randrange(1, 600)) for _ in range(random.randrange(5000))]
     return loop(
         statement,
         Value=mp.Value,
@@ -124,6 +126,7 @@ def repeat_statement(name: str, statement: str) -> Work:
         raw=mp.RawValue("i", 0),
         a=mp.Array("i", 100),
         r=range(1000),
+        ballast=ballast,
     )
 
 
