@@ -111,7 +111,10 @@ def test_signal_asks_what_everybody_waits_for_and_ends_nothing(hanging):
     answer = "\n".join(lines)
     assert "asked by SIGUSR1" in answer
     assert "MainProcess" in answer
-    assert "waits for lock_b (a Lock)" in answer
+    if sys.version_info >= (3, 11):  # before, a place is a line, and these two have one line
+        assert "waits for lock_b (a Lock)" in answer
+    assert "a Lock" in answer
+    assert "process 0" not in answer
     assert hanging.poll() is None
 
 

@@ -229,7 +229,8 @@ class Story:
         """Take in events that came from anywhere."""
         new = sorted(events, key=_when)
         for event in new:
-            if event.number not in self.members:
+            # 0 is who watches: no process of the family.
+            if event.number and event.number not in self.members:
                 self.members[event.number] = Member(event.number, 0, began_ns=event.at_ns)
         for event in new:
             for where in (self.events, self._kinds[event.kind]):
