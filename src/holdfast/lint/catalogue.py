@@ -123,7 +123,13 @@ KEEPS_ARGUMENTS = {"billiard"}
 _FORGETFUL = {
     "time", "os", "os.path", "math", "random", "sys", "logging", "json", "traceback", "pprint",
     "warnings", "gc", "re", "datetime", "statistics", "platform", "copy", "operator", "string",
-    "ctypes", "struct", "pickle", "inspect", "dis", "textwrap", "shutil", "psutil", "tqdm",
+    "ctypes", "struct", "pickle", "inspect", "dis", "textwrap", "shutil", "psutil",
+}  # fmt: skip
+
+# Functions of libraries that show how far an iteration is.
+PROGRESS = {
+    "tqdm.tqdm", "tqdm.std.tqdm", "tqdm.auto.tqdm", "tqdm.autonotebook.tqdm", "tqdm.notebook.tqdm",
+    "tqdm.rich.tqdm", "rich.progress.track", "alive_progress.alive_it",
 }  # fmt: skip
 
 # Builtins that keep nothing, and whose result keeps nothing either.

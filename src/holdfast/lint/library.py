@@ -12,7 +12,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
-from holdfast.lint.catalogue import CONTAINER, FUTURE, MAKERS, OUTSIDE, PROXY, Kind, Named
+from holdfast.lint.catalogue import (
+    CONTAINER,
+    FUTURE,
+    MAKERS,
+    OUTSIDE,
+    PROGRESS,
+    PROXY,
+    Kind,
+    Named,
+)
 from holdfast.lint.events import Argument, Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
@@ -495,6 +504,9 @@ class Library(Views):
         """Code that the checker does not see gets these."""
         for argument in arguments:
             state.escape(argument.refs)
+            if self.executor_of:
+                # He goes through the results, as a progress bar does, or waits for them.
+                self.finished(frozenset(state.reach(argument.refs)), state)
         if not MAY_JOIN.search(name):
             return
         values = [each for refs in receivers for each in refs]
@@ -720,6 +732,8 @@ _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
         f"builtins.{name}": _copied
         for name in ("list", "tuple", "set", "frozenset", "sorted", "reversed", "dict", "iter")
     },
+    # Progress bars hand on what they go through.
+    **dict.fromkeys(PROGRESS, _copied),
     "builtins.map": _mapped,
     "builtins.filter": _mapped,
     "os.kill": _signalled,
