@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from holdfast.findings import Place
 from holdfast.sanitizer import detect
+from holdfast.sanitizer.detect import telling
 from holdfast.sanitizer.story import Event, Story
 
 MAIN, CHILD = 1, 2
@@ -121,3 +123,32 @@ def test_events_may_come_in_any_order():
     late = story(NEW, dropped(20))
     late.add([used(30)])
     assert codes(late) == ["HF102"]
+
+
+def test_what_was_made_is_named_by_who_made_it():
+    """Also where a library calls multiprocessing, and the program only the library."""
+    lib = "/lib/python3.13"
+
+    def frame(file, function):
+        return Place(f"{lib}/{file}", 1, function=function, own=False)
+
+    made = [
+        frame("multiprocessing/heap.py", "BufferWrapper.__init__"),
+        frame("multiprocessing/synchronize.py", "Barrier.__init__"),
+        frame("multiprocessing/context.py", "BaseContext.Barrier"),
+    ]
+    program = Place("app.py", 9, function="<module>")
+    library = [
+        frame("site-packages/multiprocess/tests/__init__.py", "T.setUp"),
+        frame("unittest/main.py", "TestProgram.__init__"),
+    ]
+    pool = [
+        *made,
+        frame("multiprocessing/pool.py", "Pool.__init__"),
+        frame("multiprocessing/context.py", "BaseContext.Pool"),
+    ]
+    assert telling.kind_of([*made, program], "memory") == "Barrier"
+    assert telling.kind_of([*made, *library, program], "memory") == "Barrier"
+    assert telling.kind_of([*pool, program], "memory") == "Pool"
+    assert telling.kind_of([program], "memory") == "memory"
+    assert telling.kind_of([], "memory") == "memory"

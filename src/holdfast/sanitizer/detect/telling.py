@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Place, Step, Subject
@@ -27,6 +28,12 @@ _CODES = {
     "c_ulonglong": "Q", "c_float": "f", "c_double": "d", "c_bool": "c_bool",
 }  # fmt: skip
 _ARRAY = re.compile(r"(\w+)_Array_(\d+)$")
+# Packages that make what is shared, and those of them that only try it out.
+_MAKERS = frozenset({
+    "multiprocessing", "multiprocess", "billiard", "concurrent", "loky", "joblib", "torch",
+    "ctypes",
+})  # fmt: skip
+_TESTS = frozenset({"test", "tests"})
 # Own frames that may stand between the factory that the program calls and the name for its result.
 _MOST_FACTORIES = 4
 
@@ -54,11 +61,24 @@ def place_at(story: Story, *events: Event | None) -> Place:
 
 
 def kind_of(stack: Sequence[Place], default: str) -> str:
-    """What the program has called, by the frames below it: "Value", "Barrier", "Queue"."""
-    for callee, place in zip([None, *stack], stack, strict=False):
+    """What has been called for it: "Value", "Barrier", "Queue".
+
+    That is the call by the program; or where a library made it for the program, by that library.
+    """
+    called: Place | None = None
+    for place in stack:
         if place.own:
-            return (_called_for(callee) if callee is not None else "") or default
+            return (_called_for(called) if called is not None else "") or default
+        if called is not None and _is_maker(called) and not _is_maker(place):
+            return _called_for(called) or default
+        called = place
     return default  # it is not the program that has made it
+
+
+def _is_maker(place: Place) -> bool:
+    """Whether a frame is of a package whose functions are the ones to name."""
+    parts = PurePath(place.file).parts[:-1]
+    return _TESTS.isdisjoint(parts) and not _MAKERS.isdisjoint(parts)
 
 
 def _called_for(place: Place) -> str:
