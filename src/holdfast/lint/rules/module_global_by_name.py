@@ -52,6 +52,7 @@ from holdfast.lint.things import Bound, Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
@@ -79,7 +80,10 @@ class ModuleGlobalByName(Rule):
             return
         target = call.argument("target", 1)
         if target is not None:
-            yield from self._about(target.node, target.refs, process, scene)
+            # What the process is handed as well, its target falls back on by name, if at all.
+            given = [value for each in call.arguments for value in each.refs if each != target]
+            handed = scene.state.reach(given)
+            yield from self._about(target.node, target.refs, process, scene, handed)
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A pool or executor gets a function to run; a process subclass is started."""
@@ -95,7 +99,14 @@ class ModuleGlobalByName(Rule):
             if run is not None:
                 yield from self._about(call.node, frozenset({run}), owner, scene)
 
-    def _about(self, node: ast.AST, refs: Refs, process: Thing, scene: Scene) -> Iterator[Finding]:
+    def _about(
+        self,
+        node: ast.AST,
+        refs: Refs,
+        process: Thing,
+        scene: Scene,
+        handed: AbstractSet[Thing] = frozenset(),
+    ) -> Iterator[Finding]:
         told: set[str] = set()
         for value in refs:
             function = value.function if isinstance(value, Bound) else value
@@ -104,6 +115,8 @@ class ModuleGlobalByName(Rule):
             for use, thing in scene.globals_used(function):
                 shared = thing.kind.role == "shared" and (thing.memory or thing.semaphore)
                 if not shared or use.id in told or use.id in self._set(thing.module):
+                    continue
+                if thing in handed:
                     continue
                 told.add(use.id)
                 yield self.found(
