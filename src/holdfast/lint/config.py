@@ -6,11 +6,11 @@ told; where the file stands and which setting is wrong is in the text. The comma
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast import _toml
 from holdfast.errors import HoldfastError
 from holdfast.findings import CONFIDENCES, GROUPS, Confidence
 from holdfast.lint.allow import is_hazard
@@ -84,7 +84,7 @@ def read(file: Path) -> Settings:
         SettingError: It cannot be read, or says something impossible.
     """
     try:
-        table = _table(file.read_text(encoding="utf-8"))
+        table = _toml.table(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingError(where=str(file), why=str(error)) from None
     found: dict[str, Any] = {"file": file}
@@ -97,44 +97,6 @@ def read(file: Path) -> Settings:
         except ValueError as error:
             raise SettingError(where=f"{file}: [tool.holdfast] {key}", why=str(error)) from None
     return Settings(**found)
-
-
-def _table(text: str) -> dict[str, Any]:
-    try:
-        reader: Any = importlib.import_module("tomllib")
-    except ImportError:  # Python 3.10
-        return plain_table(text)
-    tools: dict[str, Any] = reader.loads(text).get("tool", {})
-    table: dict[str, Any] = tools.get("holdfast", {})
-    return table
-
-
-_ENTRY = re.compile(
-    r"^(?P<key>[A-Za-z0-9_-]+)\s*=\s*(?P<value>\[[^\]]*\]|\"[^\"]*\"|'[^']*'|[^\s#]+)", re.MULTILINE
-)
-_STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
-
-
-def plain_table(text: str) -> dict[str, Any]:
-    """`[tool.holdfast]`, as far as it holds strings, lists of strings, numbers and booleans."""
-    head = re.search(r"^\[tool\.holdfast\][ \t]*(?:#.*)?$", text, re.MULTILINE)
-    if head is None:
-        return {}
-    body = text[head.end() :]
-    end = re.search(r"^\[", body, re.MULTILINE)
-    # An element of a list may stand at the beginning of a line, but it is a string.
-    body = body[: end.start()] if end is not None else body
-    found: dict[str, Any] = {}
-    for match in _ENTRY.finditer(body):
-        value = match["value"]
-        strings = [first or second for first, second in _STRING.findall(value)]
-        if value.startswith("["):
-            found[match["key"]] = strings
-        elif strings or value in {'""', "''"}:
-            found[match["key"]] = strings[0] if strings else ""
-        else:
-            found[match["key"]] = {"true": True, "false": False}.get(value, value)
-    return found
 
 
 def names(value: object) -> tuple[str, ...]:

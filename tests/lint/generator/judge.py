@@ -15,14 +15,21 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.findings import CONFIDENCES
 from holdfast.lint import Options, check_source
-from tests.lint.generator.grammar import Choice, choices, spell
+from tests.lint.generator import memory
+from tests.lint.generator.grammar import choices, spell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HARNESS = Path(__file__).parent / "harness"
 # What such a program may be found guilty of.
 CODES = ("HF101", "HF102", "HF103", "HF104", "HF105", "HF201", "HF503")
+# What one about segments may be.
+MEMORY_CODES = ("HF301", "HF302", "HF303")
 SECONDS = 60
 LEVELS = ("high", "medium", "low", "none")
 
@@ -31,7 +38,7 @@ LEVELS = ("high", "medium", "low", "none")
 class Judged:
     """A program, what the checker says of it, and what happened."""
 
-    choice: Choice
+    choice: object
     text: str
     verdict: str
     said: str
@@ -47,16 +54,26 @@ class Judged:
 
 
 def judge(count: int, seed: int, folder: Path, spawned: float = 0.2) -> list[Judged]:
-    """Generate, run and check that many programs."""
+    """Generate, run and check that many programs about dropped objects."""
+    return _judged([(each, spell(each)) for each in choices(count, seed, spawned)], folder, CODES)
+
+
+def judge_memory(count: int, seed: int, folder: Path) -> list[Judged]:
+    """The same about views of segments."""
+    chosen = [(each, each.spell()) for each in memory.programs(count, seed)]
+    return _judged(chosen, folder, MEMORY_CODES)
+
+
+def _judged(
+    chosen: Sequence[tuple[object, str]], folder: Path, codes: tuple[str, ...]
+) -> list[Judged]:
     for each in HARNESS.iterdir():
         if each.suffix == ".py":
             shutil.copy(each, folder)
-    chosen = choices(count, seed, spawned)
-    texts = {f"program_{number:05}": spell(each) for number, each in enumerate(chosen)}
-    for name, text in texts.items():
+    names = [f"program_{number:05}" for number in range(len(chosen))]
+    for name, (_, text) in zip(names, chosen, strict=True):
         (folder / f"{name}.py").write_text(text)
     cores = len(os.sched_getaffinity(0))
-    names = list(texts)
     parts = [names[number :: cores * 4] for number in range(cores * 4)]
     with ThreadPoolExecutor(cores) as threads:
         happened = {
@@ -65,8 +82,8 @@ def judge(count: int, seed: int, folder: Path, spawned: float = 0.2) -> list[Jud
             for name, why in found.items()
         }
     return [
-        Judged(choice, text, *_verdict(text, folder / f"{name}.py"), happened[name])
-        for (name, text), choice in zip(texts.items(), chosen, strict=True)
+        Judged(choice, text, *_verdict(text, folder / f"{name}.py", codes), happened[name])
+        for name, (choice, text) in zip(names, chosen, strict=True)
     ]
 
 
@@ -82,10 +99,10 @@ def _run(names: list[str], folder: Path) -> dict[str, str]:
     return {each["name"]: each["why"] for each in lines}
 
 
-def _verdict(text: str, file: Path) -> tuple[str, str]:
-    options = Options(select=CODES, min_confidence="low", start_method="")
+def _verdict(text: str, file: Path, codes: tuple[str, ...]) -> tuple[str, str]:
+    options = Options(select=codes, min_confidence="low", start_method="")
     found = check_source(text, str(file), options)
-    mine = [each for each in found if each.code in CODES]
+    mine = [each for each in found if each.code in codes]
     if not mine:
         return "none", ""
     best = max(mine, key=lambda each: CONFIDENCES.index(each.confidence))

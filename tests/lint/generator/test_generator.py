@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lint.generator.grammar import CREATE, JOIN, KEEP, METHODS, PASS, SCOPE, choices, spell
-from tests.lint.generator.judge import judge, rates, table
+from tests.lint.generator.judge import judge, judge_memory, rates, table
 
 SEED = 20240601
 PROGRAMS = 300
@@ -29,3 +29,11 @@ def test_what_the_checker_says_is_what_happens(tmp_path, capsys):
     assert high == 0, wrong
     assert medium <= 0.02, wrong
     assert unseen <= 0.02, wrong
+
+
+@pytest.mark.watchdog(300)
+def test_what_the_checker_says_of_views_is_what_happens(tmp_path):
+    judged = judge_memory(120, SEED, tmp_path)
+    wrong = "\n".join(str(each) for each in judged if each.wrong)
+    assert any(each.happened for each in judged)
+    assert not wrong, wrong

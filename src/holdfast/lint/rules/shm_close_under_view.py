@@ -66,18 +66,18 @@ class ShmCloseUnderView(Rule):
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A segment is closed while something holds its buffer."""
         segment = call.receiver
-        if segment is None or segment.kind.role != "segment" or call.name != "close":
+        if segment is None or call.name not in {"close", "__exit__"}:
             return
-        if call.node is None:
-            return
-        self._closes[segment] = scene.spots(call.node)[-1]
-        if caught(scene.module.tree, call.node, "BufferError"):
+        node = segment.node if call.node is None else call.node  # at the end of a `with closing`
+        if call.node is not None:
+            self._closes[segment] = scene.spots(node)[-1]
+        if caught(scene.module.tree, node, "BufferError"):
             return
         for view in scene.held():
             holds = view.kind.role == "view" and view.base is segment and view.grip == "holds"
             if holds and not may(scene.state, view, CLOSED):
                 yield self._about(
-                    self._closes[segment],
+                    scene.spots(node)[-1],
                     view,
                     f"{scene.name_of(segment)} is closed while {scene.name_of(view)} still "
                     "holds its buffer: close() raises BufferError",

@@ -68,7 +68,9 @@ def main(seconds, names):
             os.killpg(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+            why = f"died of signal {os.WTERMSIG(status)}"
         print(json.dumps({"name": name, "why": why}), flush=True)
 
 

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import gc
 import multiprocessing as mp
+import sys
 from multiprocessing import process as mp_process
 from multiprocessing import sharedctypes
 
 _victims = []
 _started = []
 _gates = {}
+_unraisable = []
+sys.unraisablehook = lambda said: _unraisable.append(repr(said.exc_value))
 
 _start = mp_process.BaseProcess.start
 
 
 def _noting_start(self):
+    is_server = getattr(self._target, "__name__", "") == "_run_server"  # of a manager
     _start(self)
-    _started.append(self._popen)
+    if not is_server:
+        _started.append(self._popen)
 
 
 mp_process.BaseProcess.start = _noting_start
@@ -59,6 +64,8 @@ def step(last=False):
 
 def verdict():
     """Why the program is faulty; "" if it is not."""
+    if _unraisable:
+        return f"could not be finalized: {_unraisable}"
     for each in _started:
         each.wait()
     if any(each.returncode for each in _started):
