@@ -21,6 +21,7 @@ LAYER = {
     "": "package",
     "errors": "errors",
     "findings": "findings",
+    "_toml": "findings",
     "_core": "core",
     "_family": "border",
     "_forkserver": "border",

@@ -14,13 +14,13 @@ What it keeps true: a suppression that meant nothing is itself told of.
 from __future__ import annotations
 
 import fnmatch
-import importlib
 import linecache
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast import _toml
 from holdfast.errors import HoldfastError
 from holdfast.findings import codes, hazard_of
 
@@ -203,7 +203,7 @@ def of_project(file: Path) -> list[Suppression]:
         SuppressionError: One cannot be understood, or the file cannot.
     """
     try:
-        table = _table(file.read_text(encoding="utf-8"))
+        table = _toml.table(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SuppressionError(
             text=file.name, origin=str(file), why=f"cannot be read ({error})"
@@ -222,16 +222,3 @@ def _words(given: Any) -> list[str] | None:
     words: list[Any] = [given] if isinstance(given, str) else given
     strings = isinstance(given, (str, list)) and all(isinstance(word, str) for word in words)
     return words if strings else None
-
-
-def _table(text: str) -> dict[str, Any]:
-    """`[tool.holdfast]`; read only where there is one, as few programs have any."""
-    try:
-        reader: Any = importlib.import_module("tomllib")
-    except ImportError:  # Python 3.10
-        config = importlib.import_module("holdfast.lint.config")
-        table: dict[str, Any] = config.plain_table(text)
-        return table
-    tools: dict[str, Any] = reader.loads(text).get("tool", {})
-    ours: dict[str, Any] = tools.get("holdfast", {})
-    return ours
