@@ -134,9 +134,10 @@ def _mixed(story: Story, event: Event, start: Event | None) -> Finding:
     kind = telling.kind_of(stack, str(event["kind"]))
     subject = Subject(kind, f"{kind}()", telling.names_of(stack))
     child = str(start["name"]) if start is not None else "a process"
+    how = "which refused with RuntimeError" if event["refused"] else "as an address in this process"
     steps = [
         telling.step(story, "created", "created with the start method fork", event, "new_stack"),
-        telling.step(story, "handed", f"handed to {child}, which refused with RuntimeError", event),
+        telling.step(story, "handed", f"handed to {child}, {how}", event),
     ]
     what = telling.called(subject, telling.a(kind))
     place = story.own(start, "new_stack") or story.own(event) or _UNKNOWN

@@ -133,7 +133,7 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     def make_methods(self: Any) -> None:
         original(self)
-        if not recorder.active():
+        if not recorder.active() or semaphores.ASTRAY in self.__dict__:
             return
         note = self.__dict__[_NOTE] = _note(self)
         self.acquire, self.release = note.acquire, note.release

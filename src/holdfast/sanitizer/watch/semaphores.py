@@ -9,7 +9,7 @@ creator's exit handlers run; a child that has not opened it by then dies of File
     semaphore.unlinked   name, leaving, stack       by finalizer or by exit handler
     semaphore.opened     name                       where it arrived
     semaphore.missing    name                       where it arrived too late
-    semaphore.mixed      kind, token, stack, new_stack    refused: made for fork, sent by spawn
+    semaphore.mixed      kind, token, refused, stack, new_stack    made for fork, sent by spawn
 
 Source: CPython, Lib/multiprocessing/synchronize.py; issues 94765 and 77377.
 """
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # In the dict of a lock: the stack where it was made. It is not pickled with the lock.
 STACK = "_holdfast_stack"
+# In the dict of a lock that has arrived as an address of another process: nobody may touch it.
+ASTRAY = "_holdfast_astray"
 _sent: set[str] = set()
 
 
@@ -53,15 +55,11 @@ def make_watched(module: ModuleType) -> list[Undo]:
             state = give(self)
         except RuntimeError:
             if getattr(self, "_is_fork_ctx", False):
-                recorder.record(
-                    "semaphore.mixed",
-                    kind=type(self).__name__,
-                    token=token,
-                    stack=recorder.stack(),
-                    new_stack=self.__dict__.get(STACK, 0),
-                )
+                _mixed(self, token, refused=True)
             raise
         name = getattr(self._semlock, "name", None)
+        if _is_address(state):
+            _mixed(self, token, refused=False)
         if name and token:
             if name not in _sent and STACK in self.__dict__:
                 _sent.add(name)
@@ -72,6 +70,8 @@ def make_watched(module: ModuleType) -> list[Undo]:
 
     @functools.wraps(take)
     def set_state(self: Any, state: Any) -> None:
+        if _is_address(state):
+            self.__dict__[ASTRAY] = True
         try:
             take(self, state)
         except FileNotFoundError:
@@ -105,6 +105,22 @@ def make_watched(module: ModuleType) -> list[Undo]:
         replace(lock, "__setstate__", set_state),
         replace(lock, "_cleanup", staticmethod(watched_cleanup)),
     ]
+
+
+def _mixed(lock: Any, token: int, *, refused: bool) -> None:
+    recorder.record(
+        "semaphore.mixed",
+        kind=type(lock).__name__,
+        token=token,
+        refused=refused,
+        stack=recorder.stack(),
+        new_stack=lock.__dict__.get(STACK, 0),
+    )
+
+
+def _is_address(state: Any) -> bool:
+    """Whether a pickled lock is an address in its sender alone: Python 3.10 does not refuse it."""
+    return state[3:] == (None,) and isinstance(state[0], int)
 
 
 def _seen(original: property) -> property:
