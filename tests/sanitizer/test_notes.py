@@ -141,21 +141,22 @@ def test_ctrl_c_at_any_moment_leaves_no_lock_without_a_note(tmp_path):
         note = lock.acquire.__self__
 
         def interrupt(*_):
+            global armed
             if armed:
+                armed = False  # here, as the next signal may come before any line of the program
                 raise KeyboardInterrupt
 
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.00037)
         wrong = 0
         while left:
-            armed = True
             try:
+                armed = True
                 while True:
                     lock.acquire()
                     lock.release()
             except KeyboardInterrupt:
-                armed = False
-            left -= 1
+                left -= 1
             taken = not note.take(False)
             wrong += taken != bool(states.rows[note.chunk][note.word])
             (lock.release if taken else note.give)()
