@@ -18,6 +18,7 @@ same ids, and nothing held. The places are handed out by the process that makes 
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from dataclasses import dataclass
@@ -49,27 +50,27 @@ rows: list[memoryview[int]] = []
 # inherited, and its parent may have given it back in the shared one by then.
 _own: list[memoryview[int]] = []
 _free: list[Where] = []
-_next = 0
-_lock = threading.Lock()
+_numbers = itertools.count()
+# A signal's handler may claim a row in the middle of another claim, by the same thread.
+_lock = threading.RLock()
 _local = threading.local()
 
 _nowhere: memoryview[int] = memoryview(bytearray(8 * STATE_WORDS * STATES_OF_A_CHUNK)).cast("Q")
 
 
 def claim(kind: int, uid: int) -> Where:
-    """A row for a state; where there is no room, one that nobody reads."""
-    global _next
+    """A row for a state; where there is no room, one that nobody reads.
+
+    A handler of a signal may come between any two lines here, and claim one itself.
+    """
     with _lock:
-        if _free:
+        try:
             chunk, at = _free.pop()
-        else:
-            chunk, index = divmod(_next, STATES_OF_A_CHUNK)
+        except IndexError:
+            chunk, index = divmod(next(_numbers), STATES_OF_A_CHUNK)
             at = index * STATE_WORDS
-            if chunk == len(rows):
-                _add(_fresh())
-                _own.append(memoryview(bytearray(16 * STATES_OF_A_CHUNK)).cast("Q"))
-                recorder.on_fork(_renew)
-            _next += 1
+            while chunk >= len(rows):
+                _add()
     row, own = rows[chunk], _own[chunk]
     at_own = at // STATE_WORDS * 2
     own[at_own] = kind
@@ -89,9 +90,15 @@ def give_back(where: Where) -> None:
     _free.append(where)
 
 
-def _add(row: memoryview[int]) -> None:
-    _notes.set_row(len(rows), row)
+def _add() -> None:
+    """One more chunk. If another one comes in between, there is one more than is needed now."""
+    _own.append(memoryview(bytearray(16 * STATES_OF_A_CHUNK)).cast("Q"))
+    row, first = _fresh(), len(rows)
+    _notes.set_row(first, row)
     rows.append(row)
+    for chunk in range(first, len(rows)):
+        _notes.set_row(chunk, rows[chunk])
+    recorder.on_fork(_renew)
 
 
 def _fresh() -> memoryview[int]:
@@ -102,7 +109,7 @@ def _fresh() -> memoryview[int]:
 def _renew() -> None:
     """In a forked child: rows of its own, of which the parent's words are not a part."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _local.__dict__.clear()
     for chunk, own in enumerate(_own):
         for at_own in range(0, len(own), 2):
