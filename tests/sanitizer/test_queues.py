@@ -202,6 +202,32 @@ channel.get()
         assert seen.findings == (), (name, seen)
 
 
+def test_object_that_found_no_room_is_forgotten(tmp_path):
+    """The next object at its address is another one."""
+    text = program(
+        "",
+        """
+import queue
+
+channel, other = multiprocessing.Queue(1), multiprocessing.Queue()
+channel.put("full")
+for number in range(100):
+    try:
+        channel.put_nowait([number] * 3)
+    except queue.Full:
+        other.put([number, number])
+print(channel.get())
+for number in range(100):
+    channel.put([number])
+    channel.get()
+    other.get()
+""",
+    )
+    seen = watched(tmp_path, text, "fork", status=0)
+    assert seen.lines == ["full", "end"]
+    assert not seen.findings
+
+
 def test_what_is_put_is_not_touched(tmp_path):
     text = program("""
 class Shy:

@@ -52,8 +52,8 @@ _FIXED = (int, float, complex, str, bytes, bool, type(None), type)
 _NOTE = "_holdfast_queue"
 
 _rows = states.rows
-# Id of an object in a buffer: (the queue's id, its fingerprint, the stack of put).
-_waiting: dict[int, deque[tuple[int, int, int]]] = {}
+# Ids of a queue and of an object in its buffer: (the object's fingerprint, the stack of put).
+_waiting: dict[tuple[int, int], deque[tuple[int, int]]] = {}
 
 
 class Note:
@@ -297,9 +297,13 @@ def _watch_transfers(cls: Any) -> list[Undo]:
             note: Note | None = self.__dict__.get(_NOTE)
             if note is None:
                 return put(self, obj, *args, **kwargs)
-            if buffered:
-                _remember(note.uid, obj)
-            result = put(self, obj, *args, **kwargs)
+            remembered = buffered and _remember(note.uid, obj)
+            try:
+                result = put(self, obj, *args, **kwargs)
+            except BaseException:  # it is full, closed, or has no thread: nobody will pickle it
+                if remembered:
+                    _recall(note.uid, obj, -1)
+                raise
             row = _rows[note.chunk]
             if not row[note.word + _STACK]:
                 stack = row[note.word + _STACK] = recorder.stack()
@@ -329,13 +333,26 @@ def _watch_transfers(cls: Any) -> list[Undo]:
 # ---- what changes between put() and the pickling -------------------------------------------------
 
 
-def _remember(uid: int, obj: Any) -> None:
+def _remember(uid: int, obj: Any) -> bool:
     """Take the fingerprint of what is put, if it can change."""
     if isinstance(obj, _FIXED):
-        return
+        return False
     print_ = _fingerprint(obj)
     if print_:
-        _waiting.setdefault(id(obj), deque()).append((uid, print_, recorder.stack(2)))
+        _waiting.setdefault((uid, id(obj)), deque()).append((print_, recorder.stack(2)))
+    return bool(print_)
+
+
+def _recall(uid: int, obj: Any, which: int) -> tuple[int, int] | None:
+    """What was remembered when the object was put on a queue, for the first or last time."""
+    known = _waiting.get((uid, id(obj)))
+    if not known:
+        return None
+    found = known[which]
+    del known[which]
+    if not known:
+        _waiting.pop((uid, id(obj)), None)
+    return found
 
 
 def _pickler(original: Any) -> Any:
@@ -345,16 +362,15 @@ def _pickler(original: Any) -> Any:
     class ForkingPickler(original):  # type: ignore[misc]
         @classmethod
         def dumps(cls, obj: Any, protocol: Any = None) -> Any:
-            known = _waiting.get(id(obj)) if _waiting else None
-            if known is None or threading.get_ident() not in _feeders:
+            feeder = _feeders.get(threading.get_ident()) if _waiting else None
+            known = None if feeder is None else _recall(feeder.uid, obj, 0)
+            if feeder is None or known is None:
                 return dumps(obj, protocol)
-            uid, print_, stack = known.popleft()
-            if not known:
-                _waiting.pop(id(obj), None)
+            print_, stack = known
             changed = _fingerprint(obj) != print_
             result = dumps(obj, protocol)
             if changed or _fingerprint(obj) != print_:
-                recorder.record("queue.mutated", uid=uid, put_stack=stack)
+                recorder.record("queue.mutated", uid=feeder.uid, put_stack=stack)
             return result
 
     for name in ("__module__", "__qualname__", "__doc__"):
