@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _WORTH_LOOKING = 600
 _WORTH_CHECKING = 24
 _PER_MESSAGE = 8
-_OBJECTS_BETWEEN_COLLECTIONS = 200_000
 
 
 class Hand:
@@ -55,7 +54,8 @@ class Hand:
         """Check files."""
         found: list[Checked] = []
         for file in files:
-            self._project.forget()
+            if self._project.forget():
+                gc.collect()
             found.append(check_path(file, options, self._project))
         return found
 
@@ -222,7 +222,7 @@ def _serve(connection: Connection, inherited: list[Connection]) -> None:
     for each in inherited:  # or else nobody would learn of an end
         each.close()
     hand = Hand()
-    with few_collections():
+    with no_collections():
         while True:
             try:
                 name, arguments = connection.recv()
@@ -232,11 +232,15 @@ def _serve(connection: Connection, inherited: list[Connection]) -> None:
 
 
 @contextlib.contextmanager
-def few_collections() -> Iterator[None]:
-    """Look for garbage less often: a syntax tree is many objects, and none of them is garbage."""
-    before = gc.get_threshold()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+def no_collections() -> Iterator[None]:
+    """Look for no garbage: a syntax tree is many objects, and none of them is garbage.
+
+    What there is of it is collected when the project forgets what it has read.
+    """
+    was = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if was:
+            gc.enable()

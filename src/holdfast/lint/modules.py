@@ -256,14 +256,20 @@ class Project:
         self._by_path[module.path] = module
         self._size += len(module.text)
 
-    def forget(self) -> None:
-        """Forget what was read, and what was learnt of it, if that has become much."""
-        if self._size > _MOST_KEPT:
-            self._by_path.clear()
-            self._shared.clear()
-            self._uses.clear()
-            self._found.clear()
-            self._size = 0
+    def forget(self) -> bool:
+        """Forget what was read, and what was learnt of it, if that has become much.
+
+        Returns:
+            Whether it had.
+        """
+        if self._size <= _MOST_KEPT:
+            return False
+        self._by_path.clear()
+        self._shared.clear()
+        self._uses.clear()
+        self._found.clear()
+        self._size = 0
+        return True
 
     def find(self, name: str, of: Module) -> Module | None:
         """The module that `import name` in a file means.

@@ -166,8 +166,9 @@ class State:
     def _union(
         self, mine: dict[_Key, Names], theirs: dict[_Key, Names], below: dict[_Key, Names]
     ) -> None:
+        get = mine.get
         for key, other in theirs.items():
-            own = mine.get(key)
+            own = get(key)
             if own is other:
                 continue
             if own is None:

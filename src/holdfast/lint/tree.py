@@ -17,7 +17,7 @@ from holdfast.findings import Report
 from holdfast.lint import scan
 from holdfast.lint.cache import Cache
 from holdfast.lint.checked import Checked
-from holdfast.lint.crew import Crew, few_collections
+from holdfast.lint.crew import Crew, no_collections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,7 +70,7 @@ def check_paths(
         The outcome; its report's findings stand in the order of files and lines.
     """
     everything = list(files)
-    with few_collections(), _crew(jobs or _cores()) as crew:
+    with no_collections(), _crew(jobs or _cores()) as crew:
         looked = crew.look(everything)
         worth = sorted({*looked.worth, *scan.follow(looked, crew.users)})
         if not options.start_method and len(looked.methods) == 1:
