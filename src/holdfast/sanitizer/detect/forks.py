@@ -135,6 +135,12 @@ def _fork_place(story: Story, number: int) -> Place:
     return next((place for place in step.stack if place.own), _UNKNOWN)
 
 
+def _described(story: Story, number: int) -> str:
+    """A forked process, and whose fork it is."""
+    who, parent = story.name(number), story.name(story.member(number).parent)
+    return who if who == f"a fork of {parent}" else f"{who}, a fork of {parent},"
+
+
 def _goodbyes(story: Story) -> Iterator[Finding]:
     for event in story.of("fork.goodbye"):
         member = story.member(event.number)
@@ -142,12 +148,12 @@ def _goodbyes(story: Story) -> Iterator[Finding]:
         death = looking.death_ns(story, parent)
         if death is not None and death < event.at_ns:
             continue
-        who, above = story.name(event.number), story.name(member.parent)
+        who = story.name(event.number)
         place = story.own(event) or _fork_place(story, event.number)
         owner = place.function.rpartition(".")[0].rpartition(".")[2] or "the connection"
         yield Finding(
             code="HF805",
-            message=f"{who}, a fork of {above}, says goodbye on its parent's connection: "
+            message=f"{_described(story, event.number)} says goodbye on its parent's connection: "
             f"{place.function or 'a finalizer'} calls {event['what']}() on a shared socket",
             place=place,
             fix=f"open the connection of {owner} in {who} itself, or let its __del__ do nothing in "
@@ -171,8 +177,8 @@ def _flushes(story: Story) -> Iterator[Finding]:
         }[event["how"]]
         yield Finding(
             code="HF806",
-            message=f"{who}, a fork of {parent}, writes {count} bytes of its parent's buffer to "
-            f"{path}, which {parent} writes as well: they are there twice",
+            message=f"{_described(story, event.number)} writes {count} bytes of its parent's "
+            f"buffer to {path}, which {parent} writes as well: they are there twice",
             place=story.own(event) or _fork_place(story, event.number),
             fix="flush the file before the fork; leave a forked child by os._exit()",
             subject=Subject("file", f"file {path}", size_bytes=count),
