@@ -56,7 +56,7 @@ def dangling(body):
         ("shm.buf[:4]", "holds"),
         ("np.ndarray(4, buffer=shm.buf)", "loose"),
         ("np.ndarray(4, buffer=shm.buf)[1:].reshape(3)", "loose"),
-        ("np.ndarray(4, buffer=shm.buf[:4])", "holds"),
+        ("np.ndarray(4, buffer=shm.buf[:4])", "loose"),
         ("np.frombuffer(shm.buf)", "holds"),
         ("memoryview(shm.buf).cast('d')", "holds"),
     ],

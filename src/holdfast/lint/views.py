@@ -70,8 +70,8 @@ class Views(Expressions):
                 if isinstance(each, Thing) and each.kind.role in _MEMORY:
                     found = self.view(each, call.node, state, text)
                     for made in found:
-                        if isinstance(made, Thing) and name.name in _LOOSE:
-                            made.grip = "loose" if _grip_of(each) == "buf" else made.grip
+                        if isinstance(made, Thing) and _lets_go(name.name, each):
+                            made.grip = "loose"
                     return found
         return NOTHING
 
@@ -169,6 +169,15 @@ _METHODS = {
 
 def _grip_of(base: Thing) -> str:
     return base.grip if base.kind.role == "view" else ""
+
+
+def _lets_go(maker: str, base: Thing) -> bool:
+    """Whether a view keeps no more than the address of what it is made of."""
+    if maker not in _LOOSE:
+        return False
+    # NumPy looks through a memoryview at what lies below, also through a slice of the buffer.
+    through = maker == "numpy.ndarray" and base.kind.role == "view" and base.text == "buffer"
+    return through or _grip_of(base) == "buf"
 
 
 def _grip(base: Thing, node: ast.AST) -> str:
