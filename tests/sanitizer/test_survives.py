@@ -56,6 +56,11 @@ ENDS = {
         "os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); end(*wrong())", 1),
     "with no room for files": (
         "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (0, 0)); end(*wrong())", 1),
+    "where no temporary file can be made": (
+        "import tempfile; tempfile.tempdir = os.environ['TMPDIR'] = '/proc/nowhere';"
+        "end(*wrong())", 1),
+    "in an event loop": (
+        "import asyncio; asyncio.run(asyncio.to_thread(lambda: end(*wrong())))", 1),
     "with many threads": (
         "ts = [threading.Thread(target=lambda: end(*wrong())) for _ in range(4)];"
         "[t.start() for t in ts]; [t.join() for t in ts]", 1),
