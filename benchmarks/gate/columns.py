@@ -13,13 +13,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import time
+from abc import ABC, abstractmethod
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 from benchmarks import peers
 
 
-class Column:
+class Column(ABC):
     """A kind of shared value with a `value` attribute, dropped with its last reference."""
 
     needs = ""
@@ -27,9 +28,9 @@ class Column:
     def __init__(self, context: Any) -> None:
         self.context = context
 
+    @abstractmethod
     def make(self) -> Any:
         """A new value that holds 0."""
-        raise NotImplementedError
 
     def read(self, thing: Any) -> int:
         """What it holds."""

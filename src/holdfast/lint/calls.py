@@ -39,7 +39,7 @@ class Calls(Library):
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
         """Follow the body of a function; each way out with what it returns."""
-        # Statements are the machine's, which builds on this part and is the only one ever made.
+        # Abstract: statements are the machine's, which builds on this part and is alone ever made.
         raise NotImplementedError(function, state)
 
     # ---- finding out who is called --------------------------------------------------------------
