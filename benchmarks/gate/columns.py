@@ -41,7 +41,8 @@ class Column(ABC):
         thing.value = number
 
     def drop(self, thing: Any) -> None:
-        """What the creator does beside letting the reference go."""
+        """What the creator does beside letting the reference go; nothing, where that is all."""
+        del thing
 
     def lock(self, thing: Any) -> Any:
         """The lock of a value, None if this kind has no locks."""
