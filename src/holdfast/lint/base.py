@@ -307,7 +307,9 @@ class Base:
             for level in self.temporaries:
                 level[:] = [refs | {old} if young in refs else refs for refs in level]
         state.made[key] = made + 1
-        self.makes += kind.role not in PLAIN
+        if kind.role not in PLAIN:
+            self.makes += 1
+            state.serious = True
         young.kind = kind
         state.heap[young] = {}
         self.keep(frozenset({young}))

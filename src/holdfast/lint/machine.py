@@ -26,7 +26,7 @@ from holdfast.lint.events import Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import ENDED, KILLED, NEW, State
+from holdfast.lint.state import ENDED, KILLED, NEW, PLAIN, State
 from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
 from holdfast.lint.views import CLOSED, TRUE
 
@@ -133,6 +133,7 @@ class Machine(Conditions):
             thing.library, thing.method = library.library, library.method
         state.heap[thing] = {}
         state.escaped.add(thing)
+        state.serious = state.serious or kind.role not in PLAIN
         return thing
 
     @contextlib.contextmanager
@@ -713,7 +714,11 @@ def _merged(states: Sequence[State]) -> State:
 
 
 def _fewer(states: list[State]) -> list[State]:
-    """The same ways, those that have come to the same as one, and not more than the limit."""
+    """The same ways, those that have come to the same as one, and not more than the limit.
+
+    Ways on which nothing of a library has been touched are one: what tells them apart matters to
+    no rule.
+    """
     if len(states) == 1 and not states[0].dead:
         return states
     kept: list[State] = []
@@ -721,7 +726,7 @@ def _fewer(states: list[State]) -> list[State]:
         if each.dead:
             continue
         for other in kept:
-            if other.same(each):
+            if not (other.serious or each.serious) or other.same(each):
                 other.merge(each)
                 break
         else:

@@ -104,6 +104,7 @@ class State:
         made: Place that makes things: how many it has made.
         exceptional: The path leads through an exception handler.
         dead: The path ends here: what was called never returns.
+        serious: Something of a library was made or changed on the path.
         owned: The frames and things whose names no other state shares, so that they can be
             changed: a copy shares all, and each takes what it changes for its own.
     """
@@ -120,6 +121,7 @@ class State:
     made: dict[object, int] = field(default_factory=dict[object, int])
     exceptional: bool = False
     dead: bool = False
+    serious: bool = False
     owned: set[int | Thing] = field(default_factory=set[int | Thing])
 
     def copy(self) -> State:
@@ -136,6 +138,7 @@ class State:
             self.made.copy(),
             self.exceptional,
             self.dead,
+            self.serious,
         )
 
     def become(self, other: State) -> None:
@@ -162,6 +165,7 @@ class State:
         for key, count in other.made.items():
             self.made[key] = max(count, self.made.get(key, 0))
         self.exceptional = self.exceptional and other.exceptional
+        self.serious = self.serious or other.serious
 
     def _union(
         self, mine: dict[_Key, Names], theirs: dict[_Key, Names], below: dict[_Key, Names]
@@ -265,6 +269,8 @@ class State:
         for value in values:
             if isinstance(value, Thing):
                 self.escaped.add(value)
+                if value.kind.role not in PLAIN:
+                    self.serious = True
             elif isinstance(value, Bound):
                 if only_name(value):
                     self.put(value.receiver, "-named", frozenset({Const(True)}))
@@ -287,6 +293,8 @@ class State:
             old = self.layer.heap.get(thing, _NONE) if found is None else found
             found = self.heap[thing] = old.copy()
             self.owned.add(thing)
+            if thing.kind.role not in PLAIN:
+                self.serious = True
         return found
 
     def names(self, frame: int) -> Names:
@@ -389,6 +397,7 @@ class State:
     def start(self, process: Thing) -> None:
         """A process starts: from now on it alone has what only its arguments referred to."""
         self.status[process] = frozenset({RUNNING})
+        self.serious = True
         if process.library not in KEEPS_ARGUMENTS:
             fields = self.own(process)
             for name in ("_target", "_args", "_kwargs"):
