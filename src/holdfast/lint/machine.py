@@ -217,28 +217,34 @@ class Machine(Conditions):
         for statement in body:
             if not flow.after:
                 break
-            before, flow.after = flow.after, []
-            for state in before:
+            after: list[State] = []
+            for state in flow.after:
                 self.spent += 1
                 self.budget -= 1
                 if self.spent > self.most_spent or self.budget < 0:
                     raise BudgetError
                 one = self.statement(statement, state)
-                flow.leave(one)
-                flow.after += [each for each in one.after if not each.dead]
-            flow.after = _fewer(flow.after)
+                if one is not None:
+                    flow.leave(one)
+                    after += one.after
+                else:
+                    after.append(state)
+            flow.after = _fewer(after)
         return flow
 
-    def statement(self, node: ast.stmt, state: State) -> Flow:
-        """Follow one statement; what it dropped is told to the rules."""
+    def statement(self, node: ast.stmt, state: State) -> Flow | None:
+        """Follow one statement; what it dropped is told to the rules.
+
+        Returns:
+            Where its ways lead; None if it has but one, which goes on behind it.
+        """
         visit: Callable[[Any, Any, State], Flow | None] | None = _STATEMENTS.get(type(node))
         if visit is None:
             self.eval(node, state)
-            flow = None
         else:
             flow = visit(self, node, state)
-        if flow is not None:  # made of statements, which have looked after themselves
-            return flow
+            if flow is not None:  # made of statements, which have looked after themselves
+                return flow
         self.temporaries[-1].clear()
         if not state.dead:
             moment = "deleted" if isinstance(node, ast.Delete) else "temporary"
@@ -247,7 +253,7 @@ class Machine(Conditions):
         if len(state.heap) > self.most_things:
             state.sweep(each for level in self.temporaries for refs in level for each in refs)
             self.most_things = max(MOST_THINGS, 2 * len(state.heap))
-        return Flow(after=[state])
+        return None
 
     def in_loop(self) -> bool:
         """Whether the statement at hand is run again and again."""
