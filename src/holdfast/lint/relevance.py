@@ -19,20 +19,21 @@ from holdfast.lint.modules import absolute_name
 from holdfast.lint.things import Class, Function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.lint.modules import Module, Project
     from holdfast.lint.things import Definition
 
 # What makes a function worth following, whatever is imported under whatever name: something that
 # only libraries of processes have, or that they have and the call is not of another library.
-_WORDS = (
-    r"\.(?:Process|Value|Array|RawValue|RawArray|Barrier|SharedMemory|ShareableList|Pool|Manager"
-    r"|JoinableQueue|SimpleQueue|get_context|Listener|fork|pack_into|buf)\b"
-    r"|(?<!threading)(?<!asyncio)(?<!queue)\.(?:Lock|RLock|Event|Queue|Condition|Semaphore|Pipe"
-    r"|BoundedSemaphore)\("
-    r"|\b(?:\w*shm\w*|multiprocess\w*|ProcessPoolExecutor|SharedMemory|pack_into|fork)\b"
+_PARTS = ("multiprocess", "shm", "ProcessPoolExecutor", "SharedMemory", "pack_into")
+_METHOD = re.compile(
+    r"\.(?:(?:Process|Value|Array|RawValue|RawArray|Barrier|ShareableList|Pool|Manager"
+    r"|JoinableQueue|SimpleQueue|get_context|Listener|buf)\b"
+    r"|(?<!threading\.)(?<!asyncio\.)(?<!queue\.)(?:Lock|RLock|Event|Queue|Condition|Semaphore"
+    r"|Pipe|BoundedSemaphore)\()"
 )
+_FORK = re.compile(r"\bfork\b")
 _IMPORT_INSIDE = re.compile(
     r"^[ \t]+((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^(\\\n]+)$", re.MULTILINE
 )
@@ -81,8 +82,7 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     imported = _imported(module, project, depth)
     if not module.hinted and not imported:
         return _NOTHING
-    more = "|".join(map(re.escape, sorted(imported)))
-    words = re.compile(rf"{_WORDS}|\b(?:{more})\b" if more else _WORDS)
+    matters = _search(imported)
     definitions = list(_definitions(module))
     texts = {node: _text(module, node) for node, _, _ in definitions}
     heads = {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
@@ -92,11 +92,11 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     for number in range(5):
         before = len(chosen)
         for each, head in heads.items():
-            if each not in chosen and words.search(head):
+            if each not in chosen and matters(head):
                 chosen.add(each)
                 names.add(each.name)
         for node, cls, _ in definitions:
-            if node not in chosen and words.search(texts[node]):
+            if node not in chosen and matters(texts[node]):
                 chosen.add(node)
                 name = getattr(node, "name", "")
                 names.add(name if cls is None else cls.name if name == "__init__" else "")
@@ -109,7 +109,7 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
         parts += [rf"\.(?:{_either(methods)})\("] if methods else []
         if not parts:
             break
-        words = re.compile("|".join(parts))
+        matters = re.compile("|".join(parts)).search
     functions = tuple(
         (Function(node, module, None, cls, name), cls)
         for node, cls, name in definitions
@@ -196,6 +196,22 @@ def _definitions(module: Module) -> Iterator[tuple[Definition, Class | None, str
             ]
             for handler in getattr(node, "handlers", ()):
                 rest += [(each, cls) for each in handler.body]
+
+
+def _search(names: set[str]) -> Callable[[str], object]:
+    """Whether a text has something of a library in it, by these names or as all call it."""
+    own = re.compile(rf"\b(?:{_either(names)})\b").search if names else None
+
+    def search(text: str) -> bool:
+        # Parts of words first, and a pattern that begins with one character: these are fast.
+        return (
+            any(part in text for part in _PARTS)
+            or _METHOD.search(text) is not None
+            or ("fork" in text and _FORK.search(text) is not None)
+            or (own is not None and own(text) is not None)
+        )
+
+    return search
 
 
 def _either(names: set[str]) -> str:
