@@ -11,17 +11,17 @@ import ast
 import functools
 from typing import TYPE_CHECKING
 
-from holdfast.lint import relevance
 from holdfast.lint.base import Frame
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
 from holdfast.lint.functions import all_arguments, facts
-from holdfast.lint.library import PARTIAL, Library
-from holdfast.lint.state import ALIVE, ENDED, NEW, PLAIN, RUNNING
+from holdfast.lint.library import PARTIAL
+from holdfast.lint.pruning import Pruning
+from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING
 from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     from holdfast.findings import Confidence
     from holdfast.lint.state import Handed, State
@@ -34,7 +34,7 @@ _CACHES = {"functools.lru_cache", "functools.cache", "functools.cached_property"
 _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 
 
-class Calls(Library):
+class Calls(Pruning):
     """The part of the machine that follows calls."""
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
@@ -315,34 +315,12 @@ class Calls(Library):
             receiver,
         )
         variables = self.parameters(function, receiver, arguments, state)
-        key, makes = _call_key(function, arguments), self.makes
+        before = self.before(function, receiver, arguments, state)
         result = self._through(frame, variables, state)
-        self.memory.inert[key] = self.makes == makes and self.memory.inert.get(key, True)
+        self.learn_of(before, result, state)
         if how == "cached":
             state.escape(result)
         return result
-
-    def matters(
-        self,
-        function: Function,
-        receiver: Thing | None,
-        arguments: Sequence[Argument],
-        state: State,
-    ) -> bool:
-        """Whether a call may do something to a thing of a library: then it has to be followed."""
-        worth = relevance.of(function.module, self.project).nodes
-        if function.frame is not None or isinstance(function.node, ast.Lambda):
-            return True
-        if function.node in worth and not self.memory.inert.get(_call_key(function, arguments)):
-            return True
-        values: list[Value] = [each for argument in arguments for each in argument.refs]
-        if receiver is not None:
-            values.append(receiver)
-        number = self.module_frame(function.module)
-        for variables in (state.frames.get(number, {}), state.layer.frames.get(number, {})):
-            for name in facts(function.node).free:
-                values.extend(variables.get(name, NOTHING))
-        return any(each.kind.role not in PLAIN for each in state.reach(values))
 
     def _through(self, frame: Frame, variables: dict[str, Refs], state: State) -> Refs:
         assert frame.function is not None
@@ -591,15 +569,6 @@ class Calls(Library):
         if words & (ALIVE - {RUNNING}):
             return "low"
         return "medium" if ENDED in words or NEW in words else "high"
-
-
-def _call_key(function: Function, arguments: Sequence[Argument]) -> Hashable:
-    """A function and what of its arguments may decide what it does, other than things."""
-    constants = tuple(
-        frozenset(each for each in argument.refs if not isinstance(each, Thing))
-        for argument in arguments
-    )
-    return function.node, constants
 
 
 @functools.lru_cache(maxsize=4096)

@@ -68,30 +68,46 @@ def _follow_all(module: Module, machine: Machine, unfinished: list[str]) -> None
         machine.abandon()
         unfinished.append("the module itself")
     machine.load(module)
+    receivers = _Receivers(machine)
     for function, cls in relevance.of(module, machine.project).functions:
-        state = machine.fresh()
-        try:
-            receiver = None
-            if cls is not None:
-                receiver = _prepared(machine, cls, function, state)
-            machine.follow_function(function, state, receiver)
-        except (BudgetError, RecursionError):
-            machine.abandon()
+        if not receivers.follow(function, cls):
             unfinished.append(function.name)
 
 
-def _prepared(machine: Machine, cls: Class, function: Function, state: State) -> Thing | None:
-    """The object whose method is followed, as its constructor has left it."""
-    names = decorators(function.node)
-    if names & {"staticmethod", "classmethod"}:
-        return None
-    receiver = machine.instance(cls, state)
-    init = machine.method_of(cls, "__init__", state)
-    if init is not None and init.node is not function.node:
-        with machine.quiet():
-            machine.follow_function(init, state, receiver)
-        calm(state)
-    return receiver
+class _Receivers:
+    """The objects whose methods are followed, as their constructors have left them."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._made: dict[Class, tuple[Thing, State]] = {}
+
+    def follow(self, function: Function, cls: Class | None) -> bool:
+        """Follow a function, or a method on such an object; whether it came to the end."""
+        try:
+            receiver, state = self._of(function, cls)
+            self._machine.follow_function(function, state, receiver)
+        except (BudgetError, RecursionError):
+            self._machine.abandon()
+            return False
+        return True
+
+    def _of(self, function: Function, cls: Class | None) -> tuple[Thing | None, State]:
+        """The object of a method, none of a function; and the state in which it is there."""
+        machine = self._machine
+        if cls is None or decorators(function.node) & {"staticmethod", "classmethod"}:
+            return None, machine.fresh()
+        blank = machine.fresh()
+        receiver = machine.instance(cls, blank)
+        init = machine.method_of(cls, "__init__", blank)
+        if init is None or init.node is function.node:
+            return receiver, blank
+        if cls not in self._made:
+            with machine.quiet():
+                machine.follow_function(init, blank, receiver)
+            calm(blank)
+            self._made[cls] = receiver, blank
+        receiver, made = self._made[cls]
+        return receiver, made.copy()
 
 
 def distinct(findings: list[Finding]) -> list[Finding]:

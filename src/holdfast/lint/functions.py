@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Names by which a function gets at the object whose method it is, or at all of its variables.
+_WHOLE = {"super", "vars", "locals", "eval", "exec"}
+
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -85,6 +88,31 @@ def facts(node: ast.AST) -> Facts:
         is_generator and not isinstance(node, ast.Lambda),
         has_inner,
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def touched(node: ast.AST) -> frozenset[str] | None:
+    """The attributes of its object that a method uses; None if it hands on the object itself."""
+    arguments = getattr(node, "args", None)
+    names = all_arguments(arguments) if isinstance(arguments, ast.arguments) else []
+    if not names:
+        return None
+    own = names[0].arg
+    found: set[str] = set()
+    rest = list(_children(node))
+    while rest:
+        each = rest.pop()
+        if isinstance(each, ast.Name):
+            if each.id == own or each.id in _WHOLE:
+                return None
+        elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+            if each.value.id == own:
+                found.add(each.attr)
+            elif each.value.id in _WHOLE:
+                return None
+        else:
+            rest += _children(each)
+    return frozenset(found)
 
 
 def _of_inner(rest: list[ast.AST], used: set[str], bound: set[str], nonlocals: set[str]) -> None:

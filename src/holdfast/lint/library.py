@@ -26,7 +26,7 @@ from holdfast.lint.events import Argument, Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
 from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
-from holdfast.lint.views import CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
+from holdfast.lint.views import CLOSED, ONLY_CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -713,9 +713,13 @@ def _empty(machine: Library, name: Named, call: Call, state: State) -> Refs:
 
 
 def _closing(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    """contextlib.closing(x): a `with` of x itself."""
-    del machine, name, state
-    return call.arguments[0].refs if call.arguments else NOTHING
+    """contextlib.closing(x): a `with` of x itself, which is closed: a pool goes on working."""
+    del machine, name
+    found = call.arguments[0].refs if call.arguments else NOTHING
+    for each in found:
+        if isinstance(each, Thing) and each.kind.role == "pool":
+            state.put(each, ONLY_CLOSED, TRUE)
+    return found
 
 
 _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {

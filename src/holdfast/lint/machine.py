@@ -28,7 +28,7 @@ from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import ENDED, KILLED, NEW, PLAIN, State
 from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
-from holdfast.lint.views import CLOSED, TRUE
+from holdfast.lint.views import CLOSED, ONLY_CLOSED, TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -640,7 +640,7 @@ class Machine(Conditions):
         """The `with` of a thing is over."""
         if thing.kind.role == "executor":
             state.note([thing], ENDED, surely=True)
-        elif thing.kind.role == "pool":
+        elif thing.kind.role == "pool" and not state.get(thing, ONLY_CLOSED):
             state.note([thing], KILLED, surely=True)
         elif thing.kind.role in {"segment", "connection", "view"}:
             state.put(thing, CLOSED, TRUE)

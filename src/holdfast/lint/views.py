@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.lint.things import Value
 
 CREATED, CLOSED, UNLINKED, NAMED = "-created", "-closed", "-unlinked", "-named"
+ONLY_CLOSED = "-closing"  # of a pool: its `with` closes it and does not terminate it
 TRUE, FALSE = frozenset({Const(True)}), frozenset({Const(False)})
 
 # Who makes a view of a buffer.

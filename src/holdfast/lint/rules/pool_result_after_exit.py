@@ -83,11 +83,16 @@ class PoolResultAfterExit(Rule):
                 yield self._about(pool, "the program ends", words, scene)
 
     def _about(self, pool: Thing, when: str, words: frozenset[str], scene: Scene) -> Finding:
-        unsure = words & {UNSURE, TOLD} or scene.state.exceptional
+        task = self._task[pool]
+        # Somebody unknown has the result, and may wait for it.
+        handed_on = any(
+            each.kind.role == "future" and each.node is task.node for each in scene.state.escaped
+        )
+        unsure = words & {UNSURE, TOLD} or scene.state.exceptional or handed_on
         sure: Confidence = "low" if unsure or ENDED in words else "medium"
         return self.found(
             scene,
-            self._task[pool],
+            task,
             f"nobody waits for this task before {when}, and work that is not done by then is lost",
             fix="fetch the results with get(), or close() and join() the pool",
             subject=Subject("Pool", "a Pool", (scene.name_of(pool),)),
