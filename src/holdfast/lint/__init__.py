@@ -47,7 +47,7 @@ Writing a rule
    where the rule must speak, and near misses, which must have no finding at all. A first line
    `# start-method: spawn` chooses the method (fork otherwise), `# min-confidence: low` the rest;
    several codes are separated by blanks. A finding counts at the line where it begins.
-8. A file is looked at only if it holds one of the words of `engine.HINTS`.
+8. A file is looked at only if it holds one of the words of `modules.HINTS`, or forks.
 
 Version: 0.1.
 """

@@ -6,6 +6,8 @@ import ast
 import functools
 from typing import TYPE_CHECKING
 
+from holdfast.lint.functions import children
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,7 +21,7 @@ def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     rest = [tree]
     while rest:
         node = rest.pop()
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             found[child] = node
             rest.append(child)
     return found

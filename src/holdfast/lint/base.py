@@ -134,8 +134,8 @@ class Base:
         self.last: set[ast.AST] = set()
         self.spent = 0
         self.silent = 0
-        # How many things of libraries were made so far.
-        self.makes = 0
+        # The things of libraries that were made so far.
+        self.creations: list[Thing] = []
         # Whether a view of a segment has been made at all.
         self.views = False
         self.state = self.fresh()
@@ -308,7 +308,7 @@ class Base:
                 level[:] = [refs | {old} if young in refs else refs for refs in level]
         state.made[key] = made + 1
         if kind.role not in PLAIN:
-            self.makes += 1
+            self.creations.append(young)
             state.serious = True
         young.kind = kind
         state.heap[young] = {}

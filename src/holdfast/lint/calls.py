@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from holdfast.lint.base import Frame
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
 from holdfast.lint.events import Argument, Call, Drop
-from holdfast.lint.functions import all_arguments, facts
+from holdfast.lint.functions import all_arguments, facts, reads
 from holdfast.lint.library import PARTIAL
 from holdfast.lint.pruning import Pruning
 from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING
@@ -315,9 +315,9 @@ class Calls(Pruning):
             receiver,
         )
         variables = self.parameters(function, receiver, arguments, state)
-        before = self.before(function, receiver, arguments, state)
+        made = len(self.creations)
         result = self._through(frame, variables, state)
-        self.learn_of(before, result, state)
+        self.learn_of(function, receiver, arguments, made, result, state)
         if how == "cached":
             state.escape(result)
         return result
@@ -472,17 +472,13 @@ class Calls(Pruning):
         return found
 
     def _globals_of(self, function: Function, more: list[Function]) -> list[tuple[ast.Name, Thing]]:
-        local = facts(function.node).local
         found: list[tuple[ast.Name, Thing]] = []
-        for node in ast.walk(function.node):
-            if not isinstance(node, ast.Name) or node.id in local:
-                continue
-            if isinstance(node.ctx, ast.Load):
-                for value in self.lookup_in(function.module, node.id, self.state):
-                    if isinstance(value, Thing):
-                        found.append((node, value))
-                    elif isinstance(value, Function):
-                        more.append(value)
+        for node in reads(function.node):
+            for value in self.lookup_in(function.module, node.id, self.state):
+                if isinstance(value, Thing):
+                    found.append((node, value))
+                elif isinstance(value, Function):
+                    more.append(value)
         return found
 
     def function_text(self, node: ast.AST) -> str:

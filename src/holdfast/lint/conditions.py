@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from holdfast.lint.calls import Calls
+from holdfast.lint.functions import nodes_of
 from holdfast.lint.state import ENDED, truths
 from holdfast.lint.things import NOTHING, Const, Refs, Thing
 
@@ -228,4 +229,4 @@ def _uses(name: str, module: Module) -> int:
     """How often a name is read or written."""
     if len(re.findall(rf"\b{re.escape(name)}\b", module.text)) == 2:  # its definition, and one
         return 1
-    return sum(isinstance(each, ast.Name) and each.id == name for each in ast.walk(module.tree))
+    return sum(isinstance(each, ast.Name) and each.id == name for each in nodes_of(module.tree))

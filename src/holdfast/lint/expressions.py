@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.base import Base
 from holdfast.lint.catalogue import CONTAINER, OUTSIDE, Named
+from holdfast.lint.functions import children
 from holdfast.lint.modules import Module
 from holdfast.lint.things import NOTHING, Class, Const, Function, Lazy, Refs, Thing
 
@@ -43,7 +44,7 @@ class Expressions(Base):
         visit: Callable[[Expressions, Any, State], Refs] | None = _VISITS.get(type(node))
         if visit is not None:
             return visit(self, node, state)
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if isinstance(child, ast.expr):
                 self.eval(child, state)
         return NOTHING

@@ -20,7 +20,7 @@ from holdfast.errors import HoldfastError
 from holdfast.findings import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from holdfast.lint.relevance import Worth
 
@@ -39,8 +39,6 @@ HINTS = (
     b"multiprocess",
     b"ProcessPoolExecutor",
     b"shared_memory",
-    b"os.fork",
-    b"fork()",
     b"billiard",
     b"loky",
 )
@@ -53,7 +51,10 @@ START_METHOD = re.compile(
 
 def hinted(data: bytes) -> bool:
     """Whether a file may hold a hazard by itself."""
-    return any(hint in data for hint in HINTS)
+    # One after the other: this is asked of every file, and searching for one word is fastest.
+    return any(word in data for word in HINTS) or (
+        b"fork" in data and (b"os.fork" in data or b"fork()" in data)
+    )
 
 
 class UnreadableError(HoldfastError, ValueError):
@@ -105,11 +106,10 @@ class Module:
         self.name = _dotted(self.path)
         self.text = data if isinstance(data, str) else _decoded(file, data)
         self.is_namespace = is_namespace
-        self.hinted = not is_namespace and any(hint.decode() in self.text for hint in HINTS)
+        self.hinted = not is_namespace and hinted(self.text.encode())
         self.tree = ast.Module([], []) if is_namespace else _parsed(file, self.text)
         self.worth: Worth | None = None
         self._lines: list[str] | None = None
-        self._parents: dict[ast.AST, ast.AST] = {}
 
     @property
     def lines(self) -> list[str]:
@@ -146,14 +146,6 @@ class Module:
         lines[0] = lines[0][place.column - 1 :]
         text = " ".join(" ".join(lines).split())
         return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."
-
-    def parent(self, node: ast.AST) -> ast.AST | None:
-        """The node that a node stands in; None for the module itself."""
-        if not self._parents:
-            for each in ast.walk(self.tree):
-                for child in ast.iter_child_nodes(each):
-                    self._parents[child] = each
-        return self._parents.get(node)
 
     def _line(self, number: int) -> str:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
@@ -255,6 +247,8 @@ class Project:
         self._matters.update((each, True) for each in self._namespaces)
         self._by_path: dict[str, Module | None] = {}
         self._found: dict[tuple[str, str], str | None] = {}
+        self._around: dict[str, tuple[str, ...]] = {}
+        self._listed: dict[str, frozenset[str]] = {}
         self._uses: dict[str, set[str]] = {}
         self._shared: dict[type[object], object] = {}
         self._size = 0
@@ -331,11 +325,34 @@ class Project:
         if name.partition(".")[0] in sys.stdlib_module_names:
             return None  # of the standard library, also for those who check that itself
         relative = name.replace(".", os.sep)
-        for base in _bases(of):
-            found = _module_at(f"{base}{os.sep}{relative}")
-            if found is not None:
-                return found
+        for base in self._bases(of):
+            stem = f"{base}{os.sep}{relative}"
+            for path in (f"{stem}{os.sep}__init__.py", f"{stem}.py"):
+                if self._is_file(path):
+                    return path
         return None
+
+    def _bases(self, of: Module) -> tuple[str, ...]:
+        """The folders in which the top of a dotted name may lie, as seen from a module."""
+        folder = os.path.dirname(of.path)
+        for _ in range(of.name.count(".") + (1 if of.is_package else 0)):
+            folder = os.path.dirname(folder)
+        found = self._around.get(folder)
+        if found is None:
+            found = self._around[folder] = _around(folder)
+        return found
+
+    def _is_file(self, path: str) -> bool:
+        """Whether there is such a file; each folder is read once."""
+        folder, _, name = path.rpartition(os.sep)
+        names = self._listed.get(folder)
+        if names is None:
+            try:
+                names = frozenset(os.listdir(folder))
+            except OSError:
+                names = frozenset()
+            self._listed[folder] = names
+        return name in names and os.path.isfile(path)
 
     def _load(self, path: str) -> Module | None:
         if path not in self._by_path:
@@ -357,22 +374,6 @@ def _siblings(path: str) -> list[str]:
         return [os.path.join(folder, each) for each in os.listdir(folder) if each.endswith(".py")]
     except OSError:
         return [path]
-
-
-def _module_at(stem: str) -> str | None:
-    """The file of a package or of a module."""
-    for path in (f"{stem}{os.sep}__init__.py", f"{stem}.py"):
-        if os.path.isfile(path):
-            return path
-    return None
-
-
-def _bases(of: Module) -> Iterator[str]:
-    """The folders in which the top of a dotted name may lie, as seen from a module."""
-    folder = os.path.dirname(of.path)
-    for _ in range(of.name.count(".") + (1 if of.is_package else 0)):
-        folder = os.path.dirname(folder)
-    yield from _around(folder)
 
 
 def _around(folder: str) -> tuple[str, ...]:

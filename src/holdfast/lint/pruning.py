@@ -9,7 +9,6 @@ where the first has left nothing.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.lint import relevance
@@ -27,25 +26,6 @@ if TYPE_CHECKING:
 
 # Methods with so few statements are followed anyway: what they return may decide something.
 _SHORT = 3
-
-
-@dataclass(slots=True)
-class Before:
-    """What there was before a call.
-
-    Attributes:
-        key: The function, and the constants that it was given.
-        given: The objects that it was given.
-        makes: How many things of libraries had been made.
-        kept: Those of them that were kept.
-        alive: The processes that might run.
-    """
-
-    key: Hashable
-    given: list[Value]
-    makes: int
-    kept: set[Thing]
-    alive: set[Thing]
 
 
 class Pruning(Library):
@@ -71,35 +51,40 @@ class Pruning(Library):
             return False
         return len(function.node.body) <= _SHORT or self._touches(function, receiver, state)
 
-    def before(
+    def learn_of(
         self,
         function: Function,
         receiver: Thing | None,
         arguments: Sequence[Argument],
+        made: int,
+        result: Refs,
         state: State,
-    ) -> Before:
-        """What has to be known before a call to learn of it afterwards."""
-        given: list[Value] = [each for argument in arguments for each in argument.refs]
-        if receiver is not None:
-            given.append(receiver)
+    ) -> None:
+        """Remember whether a call has left anything of a library behind.
+
+        Args:
+            function: What was called.
+            receiver: Whose method it is.
+            arguments: What it was given.
+            made: How many things of libraries had been made before.
+            result: What it has returned.
+            state: As it is after the call.
+        """
         key = _call_key(function, arguments)
-        return Before(key, given, self.makes, self._kept(state), set(state.alive()))
+        inert = self.memory.inert.get(key, True)
+        if inert and len(self.creations) > made:
+            given = [each for argument in arguments for each in argument.refs]
+            given += [receiver] if receiver is not None else []
+            kept = state.reach([*result, *given])
+            inert = not state.dead and not _of_library(kept) and not self._left(made, state)
+        self.memory.inert[key] = inert
 
-    def learn_of(self, before: Before, result: Refs, state: State) -> None:
-        """Remember whether a call has left anything of a library behind."""
-        inert = self.makes == before.makes or (
-            not state.dead
-            and not _of_library(state.reach([*result, *before.given]))
-            and self._kept(state) <= before.kept
-            and before.alive.issuperset(state.alive())
-        )
-        self.memory.inert[before.key] = inert and self.memory.inert.get(before.key, True)
-
-    def _kept(self, state: State) -> set[Thing]:
-        if not state.serious:
-            return set()
-        kept = state.kept(self.roots(state), ())
-        return {each for each in kept if each.kind.role not in PLAIN}
+    def _left(self, made: int, state: State) -> bool:
+        """Whether any of the things that were made since then is still there."""
+        new = set(self.creations[made:])
+        if any(process in new for process in state.alive()):
+            return True
+        return not new.isdisjoint(state.kept(self.roots(state), ()))
 
     def _makes(self, function: Function, arguments: Sequence[Argument]) -> bool:
         worth = relevance.of(function.module, self.project).nodes

@@ -9,6 +9,7 @@ worth it is followed only for what it is given.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from holdfast.lint.modules import absolute_name
 from holdfast.lint.things import Class, Function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from holdfast.lint.modules import Module, Project
     from holdfast.lint.things import Definition
@@ -34,12 +35,16 @@ _METHOD = re.compile(
     r"|Pipe|BoundedSemaphore)\()"
 )
 _FORK = re.compile(r"\bfork\b")
+_WORD = re.compile(r"\w+")
 _IMPORT_INSIDE = re.compile(
     r"^[ \t]+((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^(\\\n]+)$", re.MULTILINE
 )
 
 # Names of other libraries that matter by themselves.
 _ALONE = {"futures.ProcessPoolExecutor", "os.fork", "struct.pack_into"}
+
+# How often what is chosen makes others of the same module be chosen.
+_ROUNDS = 5
 
 # How far names are looked for through modules that import from modules that import.
 _FARTHEST = 4
@@ -82,34 +87,33 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     imported = _imported(module, project, depth)
     if not module.hinted and not imported:
         return _NOTHING
-    matters = _search(imported)
     definitions = list(_definitions(module))
-    texts = {node: _text(module, node) for node, _, _ in definitions}
-    heads = {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
+    texts: dict[ast.AST, str] = {node: _text(module, node) for node, _, _ in definitions}
+    texts |= {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
+    words = {node: frozenset(_WORD.findall(text)) for node, text in texts.items()}
+    classes: dict[ast.AST, Class | None] = {node: cls for node, cls, _ in definitions}
     chosen: set[ast.AST] = set()
     names: set[str] = set()
     methods: set[str] = set()
-    for number in range(5):
-        before = len(chosen)
-        for each, head in heads.items():
-            if each not in chosen and matters(head):
-                chosen.add(each)
-                names.add(each.name)
-        for node, cls, _ in definitions:
-            if node not in chosen and matters(texts[node]):
-                chosen.add(node)
-                name = getattr(node, "name", "")
-                names.add(name if cls is None else cls.name if name == "__init__" else "")
-                methods.add(name if cls is not None and not name.startswith("__") else "")
-        names.discard("")
-        methods.discard("")
-        if number and len(chosen) == before:
+    more = [e for e, text in texts.items() if _has_library(text) or words[e] & imported]
+    for _ in range(_ROUNDS):
+        chosen.update(more)
+        new_names, new_methods = _known_by(more, classes)
+        new_names -= names
+        new_methods -= methods
+        names |= new_names
+        methods |= new_methods
+        more = [
+            each
+            for each, text in texts.items()
+            if each not in chosen
+            and (
+                not new_names.isdisjoint(words[each])
+                or any(f".{name}(" in text for name in new_methods & words[each])
+            )
+        ]
+        if not more:
             break
-        parts = [rf"\b(?:{_either(names)})\b"] if names else []
-        parts += [rf"\.(?:{_either(methods)})\("] if methods else []
-        if not parts:
-            break
-        matters = re.compile("|".join(parts)).search
     functions = tuple(
         (Function(node, module, None, cls, name), cls)
         for node, cls, name in definitions
@@ -169,13 +173,17 @@ def _imports(module: Module) -> Iterator[ast.Import | ast.ImportFrom]:
             for handler in getattr(node, "handlers", ()):
                 rest += handler.body
     for match in _IMPORT_INSIDE.finditer(module.text):
-        try:
-            inner = ast.parse(match[1].strip()).body
-        except (SyntaxError, ValueError):
-            continue  # a line of a text that looks like one
-        for node in inner:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield node
+        yield from _import_line(match[1].strip())
+
+
+@functools.lru_cache(maxsize=1024)
+def _import_line(line: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """The imports of a line; none if it is one of a text that looks like an import."""
+    try:
+        body = ast.parse(line).body
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(each for each in body if isinstance(each, (ast.Import, ast.ImportFrom)))
 
 
 def _definitions(module: Module) -> Iterator[tuple[Definition, Class | None, str]]:
@@ -198,24 +206,31 @@ def _definitions(module: Module) -> Iterator[tuple[Definition, Class | None, str
                 rest += [(each, cls) for each in handler.body]
 
 
-def _search(names: set[str]) -> Callable[[str], object]:
-    """Whether a text has something of a library in it, by these names or as all call it."""
-    own = re.compile(rf"\b(?:{_either(names)})\b").search if names else None
+def _known_by(
+    nodes: Iterable[ast.AST], classes: dict[ast.AST, Class | None]
+) -> tuple[set[str], set[str]]:
+    """The names by which classes and functions are used, and those of methods."""
+    names: set[str] = set()
+    methods: set[str] = set()
+    for node in nodes:
+        name, cls = getattr(node, "name", ""), classes.get(node)
+        if cls is None:
+            names.add(name)
+        elif name == "__init__":
+            names.add(cls.name)
+        if cls is not None and not name.startswith("__"):
+            methods.add(name)
+    return names, methods
 
-    def search(text: str) -> bool:
-        # Parts of words first, and a pattern that begins with one character: these are fast.
-        return (
-            any(part in text for part in _PARTS)
-            or _METHOD.search(text) is not None
-            or ("fork" in text and _FORK.search(text) is not None)
-            or (own is not None and own(text) is not None)
-        )
 
-    return search
-
-
-def _either(names: set[str]) -> str:
-    return "|".join(map(re.escape, sorted(names)))
+def _has_library(text: str) -> bool:
+    """Whether a text has something of a library in it, as all call it."""
+    # Parts of words first, and a pattern that begins with one character: these are fast.
+    return (
+        any(part in text for part in _PARTS)
+        or _METHOD.search(text) is not None
+        or ("fork" in text and _FORK.search(text) is not None)
+    )
 
 
 def _head(module: Module, node: ast.ClassDef) -> str:

@@ -51,7 +51,7 @@ from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
 from holdfast.lint.state import Spot
-from holdfast.lint.things import Bound
+from holdfast.lint.things import Bound, Thing
 from holdfast.lint.views import CREATED, NAMED, TRUE, UNLINKED, may, surely
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
     from holdfast.lint.state import State
-    from holdfast.lint.things import Refs, Thing
+    from holdfast.lint.things import Refs
 
 _LOST = "-lost"
 
@@ -75,14 +75,18 @@ class ShmNeverUnlinked(Rule):
         del node
         if "segment" not in scene.roles:
             return
-        lost = [each for each in scene.state.heap if _is_leaking(each, scene.state)]
-        if not lost or scene.state.exceptional:
+        state = scene.state
+        if not state.serious:
+            return
+        segments = [each for each in state.heap if each.kind.role == "segment"]
+        lost = [each for each in segments if _is_leaking(each, state)]
+        if not lost or state.exceptional:
             return
         kept = scene.kept_after(refs)
         for segment in lost:
-            if segment not in kept and not scene.state.get(segment, _LOST):
-                scene.state.put(segment, _LOST, TRUE)
-                away = _name_is_elsewhere(segment, refs, scene.state)
+            if segment not in kept and not state.get(segment, _LOST):
+                state.put(segment, _LOST, TRUE)
+                away = _name_is_elsewhere(segment, refs, state)
                 unlinks = "unlink" in scene.module.text
                 if (away and unlinks) or _is_tried(segment, scene):
                     continue
@@ -142,7 +146,7 @@ def _may_unlink(target: ast.Attribute, scene: Scene) -> bool:
 
 def _is_leaking(thing: Thing, state: State) -> bool:
     return (
-        getattr(thing, "kind", None) is not None
+        isinstance(thing, Thing)
         and thing.kind.role == "segment"
         and surely(state, thing, CREATED)
         and not may(state, thing, UNLINKED)
