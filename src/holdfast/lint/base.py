@@ -359,7 +359,7 @@ class Base:
                     found = (found - {each}) | self.lookup_in(each.module, each.name, state)
             return found
         if own:
-            return frozenset({Named(f"builtins.{name}")}) if name in _BUILTINS else NOTHING
+            return _BUILTINS.get(name, NOTHING)
         return self._submodule(module, name)
 
     def _submodule(self, module: Module, name: str) -> Refs:
@@ -368,8 +368,10 @@ class Base:
 
     def module_frame(self, module: Module) -> int:
         """The number of the frame that holds a module's variables."""
-        number = self.frame_number(module)
-        self.memory.modules.add(number)
+        number = self.memory.frames.get(module)
+        if number is None:
+            number = self.frame_number(module)
+            self.memory.modules.add(number)
         return number
 
     def frame_number(self, key: Hashable) -> int:
@@ -530,4 +532,6 @@ def _not_here(*arguments: object) -> NoReturn:
     raise NotImplementedError(arguments)
 
 
-_BUILTINS = frozenset(dir(builtins))
+_BUILTINS: dict[str, Refs] = {
+    name: frozenset({Named(f"builtins.{name}")}) for name in dir(builtins)
+}

@@ -7,6 +7,7 @@ it came from; a relative that behaves differently says so in `KEEPS_ARGUMENTS`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 
@@ -162,6 +163,7 @@ class Named:
     method: str | None = None
 
 
+@functools.lru_cache(maxsize=8192)
 def named(path: str) -> Named:
     """What a dotted path of an import stands for, in the one form."""
     for prefix, library in LIBRARIES.items():
@@ -189,6 +191,7 @@ def named(path: str) -> Named:
     return Named(path)
 
 
+@functools.lru_cache(maxsize=8192)
 def attribute(of: Named, name: str) -> Named:
     """What `of.name` stands for."""
     if of.name == "mp":

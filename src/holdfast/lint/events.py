@@ -8,8 +8,8 @@ findings. It overrides only the methods that it needs.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from holdfast.findings import Confidence, Finding, Subject, hazard_of
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from holdfast.lint.things import Class, Function, Refs, Thing
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a call.
 
     Attributes:
@@ -37,8 +36,7 @@ class Argument:
     refs: Refs
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of something of a library: a method of one of its objects, or a function.
 
     Attributes:
@@ -53,7 +51,7 @@ class Call:
     name: str
     receiver: Thing | None
     arguments: tuple[Argument, ...]
-    result: Refs = field(default=frozenset())
+    result: Refs = frozenset()
 
     def argument(self, name: str, position: int = -1) -> Argument | None:
         """An argument by its keyword or its position."""

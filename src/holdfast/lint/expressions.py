@@ -8,6 +8,7 @@ that it counts as kept until that statement is over.
 from __future__ import annotations
 
 import ast
+import functools
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
@@ -58,11 +59,13 @@ class Expressions(Base):
     def _visit_constant(self, node: ast.Constant, state: State) -> Refs:
         del state
         value = node.value
-        if value is None or isinstance(value, bool):
-            return frozenset({Const(value)})
         # Names of things, start methods, formats: not texts.
-        if isinstance(value, str) and len(value) <= _LONGEST_WORD:
-            return frozenset({Const(value)})
+        if (
+            value is None
+            or isinstance(value, bool)
+            or (isinstance(value, str) and len(value) <= _LONGEST_WORD)
+        ):
+            return _constant(value)
         return NOTHING
 
     def _visit_name(self, node: ast.Name, state: State) -> Refs:
@@ -318,6 +321,11 @@ class Expressions(Base):
         name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
         at = None if frame.is_module else frame.number
         return Function(node, frame.module, at, frame.cls, self.qualified(name))
+
+
+@functools.lru_cache(maxsize=4096)
+def _constant(value: object) -> Refs:
+    return frozenset({Const(value)})
 
 
 def _is_slice(node: ast.AST) -> bool:

@@ -229,7 +229,7 @@ class Machine(Conditions):
                     after += one.after
                 else:
                     after.append(state)
-            flow.after = _fewer(after)
+            flow.after = after if len(after) == 1 and not after[0].dead else _fewer(after)
         return flow
 
     def statement(self, node: ast.stmt, state: State) -> Flow | None:

@@ -237,10 +237,10 @@ class Project:
     """
 
     def __init__(self, matter: Iterable[str] = (), looked_at: Iterable[str] = ()) -> None:
-        self._matters: dict[str, bool] = {os.path.abspath(file): False for file in looked_at}
+        self._matters: dict[str, bool] = dict.fromkeys(map(_absolute, looked_at), False)
         self._namespaces: set[str] = set()
         for file in matter:
-            path = os.path.abspath(file)
+            path = _absolute(file)
             self._matters[path] = True
             self._namespaces.add(os.path.join(os.path.dirname(path), "__init__.py"))
         self._namespaces = {each for each in self._namespaces if self._matters.get(each) is False}
@@ -389,6 +389,12 @@ def _around(folder: str) -> tuple[str, ...]:
             found += [up, os.path.join(up, "src")]
             break
     return tuple(found)
+
+
+def _absolute(file: str) -> str:
+    """The absolute path; of thousands of files most have one already."""
+    clean = file[:1] == os.sep and f"{os.sep}." not in file and os.sep * 2 not in file
+    return file if clean else os.path.abspath(file)
 
 
 def _shown(path: str) -> str:
