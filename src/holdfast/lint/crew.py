@@ -87,8 +87,9 @@ class Crew:
         if len(files) < _WORTH_LOOKING or self._jobs == 1:
             return self._here.look(files)
         self._start(self._jobs)
-        size = -(-len(files) // len(self._members))
-        self._parts = [files[at : at + size] for at in range(0, len(files), size)]
+        # By turns: large files lie side by side.
+        count = len(self._members)
+        self._parts = [files[at::count] for at in range(count)]
         found = Looked()
         for each in self._ask([("look", part) for part in self._parts]):
             found.add(each)

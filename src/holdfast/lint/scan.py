@@ -25,6 +25,9 @@ Offers = dict[tuple[bytes, bytes], set[bytes]]
 # which names; None for any.
 Import = tuple[bytes, bytes, "frozenset[bytes] | None"]
 
+# The same as it stands there: the module's name, empty if it is an `import x`; and what.
+Line = tuple[bytes, bytes]
+
 _DEFINED = re.compile(
     rb"^(?:(?:class|def|async[ \t]+def)[ \t]+(\w+)|(\w+)[ \t]*(?::[^=\n]+)?=[^=])", re.MULTILINE
 )
@@ -81,7 +84,8 @@ class Scanner:
     """Looks at files; keeps for each that may use another one what it imports."""
 
     def __init__(self) -> None:
-        self._imports: dict[str, tuple[Import, ...]] = {}
+        # The words of the import lines, and these: few files need more than a look at the words.
+        self._imports: dict[str, tuple[frozenset[bytes], list[Line]]] = {}
 
     def look(self, files: Iterable[str]) -> Looked:
         """Read files."""
@@ -100,9 +104,10 @@ class Scanner:
                 found.worth.append(file)
                 merge(found.offers, {module_key(file): _offered(data, names)})
             elif b"import" in data:
-                imports = tuple(_imported(file, data))
-                if imports:
-                    self._imports[file] = imports
+                lines = list(_import_lines(data))
+                if lines:
+                    words = _WORD.findall(b" ".join([part for line in lines for part in line]))
+                    self._imports[file] = frozenset(words), lines
         return found
 
     def users(self, offers: Offers) -> dict[str, set[bytes]]:
@@ -111,16 +116,18 @@ class Scanner:
         for (_, last), offered in offers.items():
             by_last.setdefault(last, set()).update(offered)
         found: dict[str, set[bytes]] = {}
-        for file, imports in self._imports.items():
+        for file, (words, lines) in self._imports.items():
+            if by_last.keys().isdisjoint(words):
+                continue
             used: set[bytes] = set()
-            for parent, last, names in imports:
+            for parent, last, names in _imported(file, lines):
                 if last in by_last:
                     mine = offers.get((parent, last), set()) if parent else by_last[last]
                     used |= mine & names if names is not None else _mentioned(file, mine)
             if used:
                 found[file] = used
         for file in found:
-            del self._imports[file]
+            del self._imports[file]  # it is told
         return found
 
 
@@ -158,7 +165,7 @@ def library_names(data: bytes) -> set[bytes]:
     """The names by which a file knows libraries of processes and what it has of them."""
     found: set[bytes] = set()
     for source, imported in _import_lines(data):
-        if source is None:
+        if not source:
             for part in imported.split(b","):
                 words = part.split()
                 if words and _LIBRARY.match(words[0]):
@@ -208,10 +215,10 @@ def module_key(file: str) -> tuple[bytes, bytes]:
     return os.fsencode(os.path.basename(folder or os.getcwd())), os.fsencode(stem)
 
 
-def _imported(file: str, data: bytes) -> Iterator[Import]:
+def _imported(file: str, lines: Iterable[Line]) -> Iterator[Import]:
     """The imports of a file, wherever in it they stand."""
-    for source, imported in _import_lines(data):
-        if source is not None:
+    for source, imported in lines:
+        if source:
             yield from _from(file, source, imported)
             continue
         for part in imported.split(b","):
@@ -222,8 +229,8 @@ def _imported(file: str, data: bytes) -> Iterator[Import]:
                     yield parent.rpartition(b".")[2], last, None
 
 
-def _import_lines(data: bytes) -> Iterator[tuple[bytes | None, bytes]]:
-    """For each `import x` (None, what), for each `from x import y` (x, y)."""
+def _import_lines(data: bytes) -> Iterator[Line]:
+    """For each `import x` (b"", what), for each `from x import y` (x, y)."""
     at = data.find(b"import ")
     while at >= 0:
         start = data.rfind(b"\n", 0, at) + 1
@@ -231,7 +238,7 @@ def _import_lines(data: bytes) -> Iterator[tuple[bytes | None, bytes]]:
         end = end if end >= 0 else len(data)
         before = data[start:at].strip()
         if not before:
-            yield None, data[at + 7 : end].partition(b"#")[0].partition(b";")[0]
+            yield b"", data[at + 7 : end].partition(b"#")[0].partition(b";")[0]
         elif before.startswith(b"from"):
             imported = data[at + 7 : end]
             if b"(" in imported and b")" not in imported:
