@@ -84,6 +84,7 @@ class Memory:
         modules: The numbers of those that hold a module's variables.
         loaded: The modules that have been imported, or are being.
         layer: What they have made.
+        objects: Numbers of modules' frames: their variables that stand for objects.
         roles: Of the things that have been made at all.
         inert: Functions, with the constants that they were given, and whether following them made
             nothing of a library.
@@ -95,6 +96,7 @@ class Memory:
         self.modules: set[int] = set()
         self.loaded: set[Module] = set()
         self.layer = Layer()
+        self.objects: dict[int, dict[str, Refs]] = {}
         self.roles: set[str] = set()
         self.inert: dict[Hashable, bool] = {}
 

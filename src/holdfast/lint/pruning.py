@@ -15,7 +15,7 @@ from holdfast.lint import relevance
 from holdfast.lint.functions import facts, touched
 from holdfast.lint.library import Library
 from holdfast.lint.state import PLAIN
-from holdfast.lint.things import NOTHING, Thing
+from holdfast.lint.things import NOTHING, Bound, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -93,10 +93,25 @@ class Pruning(Library):
     def _used_of_module(self, function: Function, state: State) -> Iterator[Value]:
         """What a function uses of its module's variables."""
         number = self.module_frame(function.module)
-        for variables in (state.frames.get(number, {}), state.layer.frames.get(number, {})):
+        for variables in (state.frames.get(number), self._objects(number)):
             if variables:
                 for name in facts(function.node).free:
                     yield from variables.get(name, NOTHING)
+
+    def _objects(self, number: int) -> dict[str, Refs]:
+        """The variables of an imported module that stand for objects: most have none."""
+        memory = self.memory
+        found = memory.objects.get(number)
+        if found is None:
+            variables = memory.layer.frames.get(number)
+            if variables is None:
+                return {}  # it is being imported
+            found = memory.objects[number] = {
+                name: refs
+                for name, refs in variables.items()
+                if any(isinstance(each, (Thing, Bound)) for each in refs)
+            }
+        return found
 
     def _touches(self, function: Function, receiver: Thing, state: State) -> bool:
         """Whether a method, or one that it calls on its object, uses a library's things of it."""
