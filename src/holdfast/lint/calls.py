@@ -47,7 +47,7 @@ class Calls(Library):
     def visit_call(self, node: ast.Call, state: State) -> Refs:
         """What a call gives; what it does is done to the state."""
         mark = len(self.temporaries[-1])
-        callees = self._callees(node, state)
+        callees = one_library(self._callees(node, state))
         arguments = self.arguments(node, state)
         saved, self.surely = self.surely, self._surely(node, callees)
         found: set[Value] = set()
@@ -83,7 +83,7 @@ class Calls(Library):
 
     def _surely(self, node: ast.Call, callees: Refs) -> bool:
         """Whether a method is called on every object that the receiver may be."""
-        if len(callees) == 1:
+        if len(callees) == 1 or alternatives(callees):
             return True
         func = node.func
         receiver = func.value if isinstance(func, ast.Attribute) else func
@@ -403,7 +403,7 @@ class Calls(Library):
         """The variables of a function at its beginning."""
         given = function.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
-        found = self._defaults(function, state)
+        found = self.defaults(function, state)
         if receiver is not None and names:
             found[names[0]] = frozenset({receiver})
             names = names[1:]
@@ -438,7 +438,8 @@ class Calls(Library):
             found[given.kwarg.arg] = frozenset({rest})
         return {name: refs for name, refs in found.items() if refs}
 
-    def _defaults(self, function: Function, state: State) -> dict[str, Refs]:
+    def defaults(self, function: Function, state: State) -> dict[str, Refs]:
+        """What the parameters stand for that nothing is given for, where that matters."""
         given = function.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
         pairs = list(zip(names[len(names) - len(given.defaults) :], given.defaults, strict=False))
@@ -450,7 +451,7 @@ class Calls(Library):
         return {
             name: self.in_module(function.module, default, state)
             for name, default in pairs
-            if isinstance(default, (ast.Constant, ast.Name, ast.Attribute))
+            if isinstance(default, (ast.Constant, ast.Name, ast.Attribute)) or _is_context(default)
         }
 
     def _how(self, function: Function, state: State) -> str:
@@ -591,6 +592,33 @@ class Calls(Library):
         if words & (ALIVE - {RUNNING}):
             return "low"
         return "medium" if ENDED in words or NEW in words else "high"
+
+
+def alternatives(callees: Refs) -> bool:
+    """Whether these are methods of what one call makes: of one class or of another."""
+    owners = [each.receiver for each in callees if isinstance(each, Bound)]
+    if len(owners) != len(callees) or any(each.node is not owners[0].node for each in owners):
+        return False
+    return len({(each.kind.role, each.cls) for each in owners}) == len(owners)
+
+
+def _is_context(node: ast.expr) -> bool:
+    """Whether an expression is `get_context(...)`, by its looks."""
+    func = node.func if isinstance(node, ast.Call) else None
+    return "get_context" in {getattr(func, "attr", ""), getattr(func, "id", "")}
+
+
+def one_library(callees: Refs) -> Refs:
+    """The same of several libraries or start methods is one: `try: import a as x`, `except: ...`.
+
+    Which of them it is, is decided once for the whole program; so its objects are not mixed.
+    """
+    if len(callees) < 2 or not all(isinstance(each, Named) for each in callees):
+        return callees
+    names = [each for each in callees if isinstance(each, Named)]
+    if any(each.name != names[0].name for each in names):
+        return callees
+    return frozenset({min(names, key=lambda each: (each.library, each.method or ""))})
 
 
 def _call_key(function: Function, arguments: Sequence[Argument]) -> Hashable:

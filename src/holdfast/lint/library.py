@@ -48,6 +48,7 @@ _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "_
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
 _EXECUTOR = {"initializer": 2, "initargs": 3}
 _POOL = {"initializer": 1, "initargs": 2}
+_LOST_AT_START = {"_target", "_args", "_kwargs"}
 # How many rows of a zip, of an enumeration or of the items of a dictionary are told apart.
 _MOST_ROWS = 8
 PARTIAL = Kind("partial", "partial")
@@ -165,7 +166,7 @@ class Library(Views):
         del self.temporaries[-1][mark:]
         kept = self.kept(state)
         kept.discard(process)
-        kept -= state.reach([process]) - self._kept_without(process, state)
+        kept = kept - state.reach([process]) | self._kept_without(process, state)
         self.temporaries[-1].extend(later)
         items: list[Handed] = []
         for name, position in parameters.items():
@@ -207,11 +208,12 @@ class Library(Views):
                     yield Handed(part, process, target.node, "global", False, owner, path, spots)
 
     def _kept_without(self, process: Thing, state: State) -> set[Thing]:
-        """What is kept if what a process has so far does not count."""
+        """What is kept if a process's arguments do not count; what it stores on itself does."""
         fields = state.own(process)
-        state.heap[process] = {}
+        own = {} if process.kind.role != "process" else fields
+        state.heap[process] = {k: v for k, v in own.items() if k not in _LOST_AT_START}
         try:
-            return self.kept(state)
+            return (self.kept(state) | state.reach([process])) - {process}
         finally:
             state.heap[process] = fields
 
@@ -507,6 +509,9 @@ class Library(Views):
             if self.executor_of:
                 # He goes through the results, as a progress bar does, or waits for them.
                 self.finished(frozenset(state.reach(argument.refs)), state)
+            for each in argument.refs:  # stack.callback(process.join), to_thread(process.join)
+                if isinstance(each, Bound) and each.name == "join":
+                    state.note([each.receiver], UNSURE, surely=True)
         if not MAY_JOIN.search(name):
             return
         values = [each for refs in receivers for each in refs]
@@ -535,7 +540,8 @@ def _get_context(machine: Library, name: Named, call: Call, state: State) -> Ref
     method = call.argument("method", 0)
     for each in method.refs if method else ():
         if isinstance(each, Const) and isinstance(each.value, str):
-            return frozenset({Named("mp.Context", name.library, each.value)})
+            how = "spawn" if each.value.startswith("loky") else each.value
+            return frozenset({Named("mp.Context", name.library, how)})
     return frozenset({Named("mp.Context", name.library, name.method)})
 
 

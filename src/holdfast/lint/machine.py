@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame
-from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
+from holdfast.lint.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.conditions import (
     Conditions,
     expects_failure,
@@ -112,6 +112,8 @@ class Machine(Conditions):
                 state.own(thing)
                 state.escaped.add(thing)
                 variables[each.arg] = frozenset({thing})
+            defaults = self.defaults(function, state).items()
+            variables.update((name, refs) for name, refs in defaults if _is_context(refs))
             if receiver is not None and given:
                 variables[given[0].arg] = frozenset({receiver})
             state.frames[frame.number] = variables
@@ -545,6 +547,9 @@ class Machine(Conditions):
                 inside: list[State] = []
                 for each in at:
                     yes, no = self.branch(node.test, each)
+                    if self.replaced and yes is not None:  # while (x := ...)
+                        self.check_drops(yes, node.test, "rebound")
+                        self.replaced.clear()
                     self._polled(node.test, yes, no)
                     if yes is not None:
                         inside.append(yes)
@@ -703,6 +708,10 @@ def calm(state: State) -> State:
     state.facts = {}
     state.exceptional = state.dead = False
     return state
+
+
+def _is_context(refs: Refs) -> bool:
+    return any(isinstance(each, Named) and each.name in CONTEXTS for each in refs)
 
 
 def _merged(states: Sequence[State]) -> State:

@@ -37,6 +37,13 @@ _IMPORT_INSIDE = re.compile(
     r"^[ \t]+((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^(\\\n]+)$", re.MULTILINE
 )
 
+# An attribute that is made of what rules want to know more of than that it is there.
+_ATTRIBUTE = re.compile(
+    r"^[ \t]+self\.(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*"
+    r"(?!queue\.|asyncio\.)[\w.]*\b(?:Queue|JoinableQueue|SharedMemory)\(",
+    re.MULTILINE,
+)
+
 # Names of other libraries that matter by themselves.
 _ALONE = {"futures.ProcessPoolExecutor", "os.fork", "struct.pack_into"}
 
@@ -86,7 +93,7 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     definitions = list(_definitions(module))
     texts = {node: _text(module, node) for node, _, _ in definitions}
     heads = {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
-    chosen: set[ast.AST] = set()
+    chosen: set[ast.AST] = set(_users_of_attributes(definitions, texts))
     names: set[str] = set()
     methods: set[str] = set()
     for number in range(5):
@@ -116,6 +123,21 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
         if node in chosen
     )
     return Worth(frozenset(chosen), frozenset(names | imported), functions)
+
+
+def _users_of_attributes(
+    definitions: list[tuple[Definition, Class | None, str]], texts: dict[Definition, str]
+) -> Iterator[ast.AST]:
+    """The methods that use a queue or segment which the constructor of their class has made."""
+    owned: dict[ast.AST, re.Pattern[str]] = {}
+    for node, cls, name in definitions:
+        if cls is not None and name.endswith("__init__"):
+            made = set(_ATTRIBUTE.findall(texts[node]))
+            if made:
+                owned[cls.node] = re.compile(rf"\bself\.(?:{_either(made)})\b")
+    for node, cls, _ in definitions if owned else ():
+        if cls is not None and cls.node in owned and owned[cls.node].search(texts[node]):
+            yield node
 
 
 def _imported(module: Module, project: Project, depth: int) -> set[str]:

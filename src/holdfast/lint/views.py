@@ -64,6 +64,9 @@ class Views(Expressions):
         assert call.node is not None
         if name.name not in VIEWERS:
             return NOTHING
+        copy = call.argument("copy")
+        if copy is not None and copy.refs == TRUE:
+            return NOTHING
         text = "buffer" if name.name == "builtins.memoryview" else "array"
         for argument in call.arguments:
             for each in argument.refs:

@@ -78,6 +78,11 @@ def names(handed: Handed, scene: Scene, spot: Spot | None = None) -> str:
     return scene.name_of(handed.owner)
 
 
+def by_name(spot: Spot) -> bool:
+    """Whether a process was given something by a name or a place, and not as it was made."""
+    return isinstance(spot.node, (ast.Name, ast.Attribute, ast.Subscript))
+
+
 def forgotten(process: Thing, scene: Scene, *ways: str) -> Iterator[Handed]:
     """What only a process's arguments refer to, and is gone when start() has dropped them.
 

@@ -3,7 +3,8 @@
 ## What it does
 
 Finds a process that is started by fork while a thread of the program runs whose function takes
-locks: by itself, or through logging, queues, printing or imports.
+locks: by itself, or through logging, queues, printing or imports. Such a thread may be another one
+of those that start the processes.
 
 ## Why is this bad?
 
@@ -36,20 +37,22 @@ python/cpython#84559; "Contexts and start methods" in the multiprocessing docume
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
 from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
+    from holdfast.lint.modules import Module
     from holdfast.lint.things import Thing, Value
 
 _LOCKING = re.compile(
@@ -64,6 +67,17 @@ class ForkWithThreads(Rule):
 
     code = "HF801"
     hears = frozenset({"", "process"})
+
+    def __init__(self) -> None:
+        # Functions that several threads run at the same time.
+        self._side_by_side: set[str] = set()
+
+    def on_module(self, module: Module, scene: Scene) -> Iterator[Finding]:
+        """Which functions do several threads run?"""
+        del scene
+        if "Thread" in module.text:
+            self._side_by_side = set(_run_by_several_threads(module))
+        return iter(())
 
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """A pool starts its workers when it is made."""
@@ -84,9 +98,14 @@ class ForkWithThreads(Rule):
         if process is not None and scene.method(process) != "fork":
             return
         name = scene.name_of(process) if process is not None else "this process"
+        if scene.function in self._side_by_side:
+            yield self._beside(name, node, scene)
+            return
         for thread in list(scene.state.heap):
             if thread.kind.role != "thread" or scene.state.get(thread, "-started") != TRUE:
                 continue
+            if process is not None and thread.node is process.node:
+                continue  # one call made it, and it is the one or the other
             locks = any(_LOCKING.search(_text(each)) for each in _functions(thread, scene))
             line = getattr(thread.node, "lineno", 0)
             yield self.found(
@@ -99,6 +118,49 @@ class ForkWithThreads(Rule):
                 confidence="medium" if locks and not scene.state.exceptional else "low",
             )
             return
+
+    def _beside(self, name: str, node: ast.AST, scene: Scene) -> Finding:
+        """One of several threads that run the same function forks."""
+        locks = _LOCKING.search(scene.function_text(node))
+        return self.found(
+            scene,
+            node,
+            f"{name} is forked by one of the threads that run {scene.function}, while the others "
+            "run: a lock that one of them holds at that moment stays locked in the child for ever",
+            fix="start the processes from one thread, or use the forkserver or spawn method",
+            subject=Subject("Thread", "a thread", (scene.function,)),
+            confidence="medium" if locks and not scene.state.exceptional else "low",
+        )
+
+
+def _run_by_several_threads(module: Module) -> Iterator[str]:
+    """The functions that `Thread(target=...)` names in a loop or a comprehension."""
+    for node in ast.walk(module.tree):
+        func = node.func if isinstance(node, ast.Call) else None
+        if not isinstance(node, ast.Call) or "Thread" not in {
+            getattr(func, "attr", ""),
+            getattr(func, "id", ""),
+        }:
+            continue
+        around = {type(each) for each in _inside_function(module.tree, node)}
+        if not around & {ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp}:
+            continue
+        for keyword in node.keywords:
+            if keyword.arg != "target":
+                continue
+            if isinstance(keyword.value, ast.Name):
+                yield keyword.value.id
+            elif isinstance(keyword.value, ast.Attribute):
+                outer = [e for e in ancestors(module.tree, node) if isinstance(e, ast.ClassDef)]
+                if outer and getattr(keyword.value.value, "id", "") == "self":
+                    yield f"{outer[0].name}.{keyword.value.attr}"
+
+
+def _inside_function(tree: ast.AST, node: ast.AST) -> Iterator[ast.AST]:
+    for each in ancestors(tree, node):
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return
+        yield each
 
 
 def _functions(thread: Thing, scene: Scene) -> set[Value]:

@@ -69,6 +69,8 @@ class InlineArgs(Rule):
         handed = drop.handed
         if drop.moment != "temporary" or handed.inline or handed.via not in {"args", "kwargs"}:
             return
+        if words.by_name(drop.spot):  # it had another place when the process was made
+            return
         if handed.process.kind.role == "process" and handed.owner is handed.thing:
             yield from self._about(handed, drop.spot, scene)
 

@@ -3,7 +3,7 @@
 ## What it does
 
 Finds `process.join()` before the first `queue.get()`, where the process puts items on that queue
-in a loop.
+in a loop, or an item of which the text says that it is larger than a pipe (`"x" * 1_000_000`).
 
 ## Why is this bad?
 
@@ -41,6 +41,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint import bulk
 from holdfast.lint.around import in_loop
 from holdfast.lint.events import Rule
 from holdfast.lint.library import without_limit
@@ -48,7 +49,7 @@ from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 _QUEUES = {"Queue", "JoinableQueue"}
 _JOINED, _DRAINED = "-joined", "-drained"
 _READING = {"get", "get_nowait"}
+# Bytes that a pipe takes before somebody has to read.
+_PIPE_BYTES = 65_536
 
 
 class QueueJoinBeforeDrain(Rule):
@@ -96,13 +99,13 @@ class QueueJoinBeforeDrain(Rule):
             queue = each.thing
             if queue.kind.role != "shared" or queue.kind.name not in _QUEUES:
                 continue
-            if not scene.state.get(queue, _DRAINED) and _puts_in_a_loop(process, scene):
+            if not scene.state.get(queue, _DRAINED) and _overfills(process, scene):
                 self._joins[queue] = (scene.spots(node)[-1], scene.name_of(process))
                 scene.state.put(queue, _JOINED, TRUE)
 
 
-def _puts_in_a_loop(process: Thing, scene: Scene) -> bool:
-    """Whether the target of a process is known, and puts items in a loop."""
+def _overfills(process: Thing, scene: Scene) -> bool:
+    """Whether the target of a process is known, and puts more than a pipe takes, or may do so."""
     node = process.node
     if not isinstance(node, ast.Call):
         return False
@@ -111,16 +114,23 @@ def _puts_in_a_loop(process: Thing, scene: Scene) -> bool:
             continue
         for value in scene.evaluate(keyword.value):
             function = value.function if isinstance(value, Bound) else value
-            if isinstance(function, Function) and _has_loop(function):
+            if isinstance(function, Function) and any(map(_is_much(function), _puts(function))):
                 return True
     return False
 
 
-def _has_loop(function: Function) -> bool:
-    return any(
-        isinstance(each, ast.Call)
-        and isinstance(each.func, ast.Attribute)
-        and each.func.attr == "put"
-        and in_loop(function.module.tree, each) is not None
-        for each in ast.walk(function.node)
-    )
+def _puts(function: Function) -> Iterator[ast.Call]:
+    for each in ast.walk(function.node):
+        func = each.func if isinstance(each, ast.Call) else None
+        if isinstance(each, ast.Call) and isinstance(func, ast.Attribute) and func.attr == "put":
+            yield each
+
+
+def _is_much(function: Function) -> Callable[[ast.Call], bool]:
+    def answer(put: ast.Call) -> bool:
+        if in_loop(function.module.tree, put) is not None:
+            return True
+        names = bulk.assigned_once(function.node, function.module.tree)
+        return bool(put.args) and bulk.at_least(put.args[0], names) > _PIPE_BYTES
+
+    return answer

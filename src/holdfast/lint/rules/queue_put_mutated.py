@@ -2,8 +2,8 @@
 
 ## What it does
 
-Finds `queue.put(name)` of a `multiprocessing.Queue` where the same function then changes the object
-in place: by an assignment to an element, or by `append`, `clear`, `update` and the like.
+Finds `queue.put(name)` and `queue.put(self.name)` of a `multiprocessing.Queue` where the same
+function then changes the object in place: by an assignment to an element, or by `append`, `clear`, `update` and the like.
 
 ## Why is this bad?
 
@@ -72,17 +72,18 @@ class QueuePutMutated(Rule):
         if queue.kind.role != "shared" or queue.kind.name not in _QUEUES or not call.arguments:
             return
         node = call.arguments[0].node
-        if not isinstance(node, ast.Name):
+        name = _dotted(node)
+        if not name:
             return
-        change = _change_after(scene.module.tree, call.node, node.id)
+        change = _change_after(scene.module.tree, call.node, name)
         if change is not None:
             yield self.found(
                 scene,
                 node,
-                f"{node.id} is changed in line {change.lineno} after it has been put on "
+                f"{name} is changed in line {change.lineno} after it has been put on "
                 f"{scene.name_of(queue)}, which pickles it later: the receiver may get it changed",
-                fix=f"put a copy of {node.id}, or make a new one for each item",
-                subject=Subject(queue.kind.name, f"a {queue.text}", (node.id,)),
+                fix=f"put a copy of {name}, or make a new one for each item",
+                subject=Subject(queue.kind.name, f"a {queue.text}", (name,)),
                 confidence="low" if scene.state.exceptional else "medium",
             )
 
@@ -119,8 +120,14 @@ def _does(statement: ast.stmt, name: str) -> str:
     """What a statement does with what a name stands for: "changes", "ends" or nothing."""
     if isinstance(statement, (ast.Return, ast.Raise, ast.Break)):
         return "ends"
+    root = name.partition(".")[0]
     for each in ast.walk(statement):
-        if isinstance(each, ast.Name) and each.id == name and not isinstance(each.ctx, ast.Load):
+        stored = not isinstance(getattr(each, "ctx", ast.Load()), ast.Load)
+        if stored and _dotted(each) in {root, name}:
+            return "ends"
+        # A method of the object that has it may give it another one.
+        func = each.func if isinstance(each, ast.Call) and root != name else None
+        if isinstance(func, ast.Attribute) and _is(func.value, root):
             return "ends"
     for each in ast.walk(statement):
         if isinstance(each, (ast.Assign, ast.AugAssign)):
@@ -134,7 +141,14 @@ def _does(statement: ast.stmt, name: str) -> str:
 
 
 def _is(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
+    return _dotted(node) == name
+
+
+def _dotted(node: ast.AST) -> str:
+    """`frame`, `self.frame`; nothing for what is more than a name and an attribute."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _binds(target: ast.AST, name: str) -> bool:

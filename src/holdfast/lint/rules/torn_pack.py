@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from holdfast.lint.events import Call, Scene
 
 _ONE_BYTE = re.compile(r"[@=<>!]?1?[cbB?x]")
-_LOCKING = re.compile(r"lock|mutex|semaphore|condition|\.acquire\(", re.IGNORECASE)
+_LOCKING = re.compile(
+    r"lock(?!less|\s*=\s*(?:False|None))|mutex|semaphore|condition|\.acquire\(", re.IGNORECASE
+)
 
 
 class TornPack(Rule):
