@@ -17,6 +17,8 @@ from holdfast.lint.calls import decorators
 from holdfast.lint.machine import Machine, calm
 from holdfast.lint.modules import START_METHOD
 from holdfast.lint.rules import RULES
+from holdfast.lint.things import NOTHING
+from holdfast.lint.views import CREATED
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding
@@ -91,6 +93,9 @@ def _prepared(machine: Machine, cls: Class, function: Function, state: State) ->
         with machine.quiet():
             machine.follow_function(init, state, receiver)
         calm(state)
+        for each in list(state.heap):  # by a method that others call, too, when there is none yet
+            if each.kind.role == "segment" and each.function != init.name:
+                state.put(each, CREATED, NOTHING)
     return receiver
 
 

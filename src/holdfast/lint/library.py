@@ -497,6 +497,8 @@ class Library(Views):
             result = frozenset({self.thing(OUTSIDE, (receiver, call.name, "()"), call.node)})
             for each in result:
                 state.own(each)  # type: ignore[arg-type]
+                if call.name in _TAKING:  # it was there before, and its owner is a stranger
+                    state.escape([each])
             return result
         return NOTHING
 

@@ -34,7 +34,7 @@ def only_semaphore(thing: Thing) -> bool:
 
 def a(text: str) -> str:
     """The word with its article."""
-    return f"{'an' if text[:1].lower() in 'aeiou' or text[:2] == 'RL' else 'a'} {text}"
+    return f"{'an' if text[:1].lower() in 'aeiou' or text[:2] in ('RL', 'mm') else 'a'} {text}"
 
 
 def what(handed: Handed) -> str:

@@ -28,7 +28,8 @@ happens now and then, under load, and leaves a child that does nothing. Since Py
 ## When it is safe
 
 If the processes are started before the threads, or by spawn or forkserver; or if the threads take
-no lock that the child could want.
+no lock that the child could want. The locks of multiprocessing are not copied: the thread releases
+them for the child, too.
 
 ## References
 
@@ -44,7 +45,7 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
-from holdfast.lint.things import Bound, Function
+from holdfast.lint.things import Bound, Function, Thing
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ if TYPE_CHECKING:
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
     from holdfast.lint.modules import Module
-    from holdfast.lint.things import Thing, Value
+    from holdfast.lint.things import Refs, Value
 
 _LOCKING = re.compile(
     r"\block\b|_lock\b|\.acquire\(|\blogging\.|\blog(?:ger)?\.\w+\(|\bprint\(|\.put\(|\.get\(\)"
     r"|\bimport\b|Condition\(|\.notify",
     re.IGNORECASE,
 )
+
+
+_SHARED = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"}
 
 
 class ForkWithThreads(Rule):
@@ -106,7 +110,7 @@ class ForkWithThreads(Rule):
                 continue
             if process is not None and thread.node is process.node:
                 continue  # one call made it, and it is the one or the other
-            locks = any(_LOCKING.search(_text(each)) for each in _functions(thread, scene))
+            locks = any(_LOCKING.search(_text(each, scene)) for each in _functions(thread, scene))
             line = getattr(thread.node, "lineno", 0)
             yield self.found(
                 scene,
@@ -172,10 +176,26 @@ def _functions(thread: Thing, scene: Scene) -> set[Value]:
     return found
 
 
-def _text(value: Value) -> str:
+def _text(value: Value, scene: Scene) -> str:
+    """What a function says, without what it does to locks that lie in shared memory."""
     function = value.function if isinstance(value, Bound) else value
     if not isinstance(function, Function):
         return ""
     node = function.node
-    lines = function.module.lines[node.lineno - 1 : node.end_lineno]
-    return "\n".join(lines)
+    text = "\n".join(function.module.lines[node.lineno - 1 : node.end_lineno])
+    names = scene.state.frames.get(function.frame, {}) if function.frame is not None else {}
+    shared = [name for name, refs in names.items() if _is_shared(refs)]
+    if isinstance(value, Bound):
+        fields = scene.state.fields(value.receiver)
+        shared += [f"self.{name}" for name, refs in fields.items() if _is_shared(refs)]
+    for name in shared:
+        text = re.sub(rf"\b{re.escape(name)}\b(?:\.\w+\()?", "", text)
+    return text
+
+
+def _is_shared(refs: Refs) -> bool:
+    """Whether something is a lock of multiprocessing: the child's is the parent's, not a copy."""
+    return bool(refs) and all(
+        isinstance(each, Thing) and each.kind.role == "shared" and each.kind.name in _SHARED
+        for each in refs
+    )

@@ -27,8 +27,8 @@ the child, and the child for the parent. With few small items it works, so it pa
 
 ## When it is safe
 
-If everything that the processes put is read before they are joined; with a manager's queue, or a
-SimpleQueue, whose `put()` itself waits.
+If everything that the processes put is read before they are joined; with a manager's queue. (A
+SimpleQueue has no thread, but its `put()` waits itself when the pipe is full: it is no safer.)
 
 ## References
 
@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint import bulk
-from holdfast.lint.around import in_loop
+from holdfast.lint.around import in_loop, leaves_loop
 from holdfast.lint.events import Rule
 from holdfast.lint.library import without_limit
 from holdfast.lint.things import Bound, Function
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from holdfast.lint.state import Spot
     from holdfast.lint.things import Thing
 
-_QUEUES = {"Queue", "JoinableQueue"}
+_QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
 _JOINED, _DRAINED = "-joined", "-drained"
 _READING = {"get", "get_nowait"}
 # Bytes that a pipe takes before somebody has to read.
@@ -128,7 +128,8 @@ def _puts(function: Function) -> Iterator[ast.Call]:
 
 def _is_much(function: Function) -> Callable[[ast.Call], bool]:
     def answer(put: ast.Call) -> bool:
-        if in_loop(function.module.tree, put) is not None:
+        tree = function.module.tree
+        if in_loop(tree, put) is not None and not leaves_loop(tree, put):
             return True
         names = bulk.assigned_once(function.node, function.module.tree)
         return bool(put.args) and bulk.at_least(put.args[0], names) > _PIPE_BYTES

@@ -33,8 +33,8 @@ then. If the tracker is killed as well, the segment stays until the next boot.
 
 ## When it is safe
 
-If another process, which was given the name, unlinks it; if the segment comes from a
-`SharedMemoryManager`, which unlinks all of its own.
+If another process, which was given the name, unlinks it, or the caller, who has chosen the name; if
+the segment comes from a `SharedMemoryManager`, which unlinks all of its own.
 
 ## References
 
@@ -96,7 +96,8 @@ class ShmNeverUnlinked(Rule):
             if isinstance(segment, Bound) or segment not in scene.state.heap:
                 continue
             if _is_leaking(segment, scene.state) and not _may_unlink(target, scene):  # type: ignore[arg-type]
-                sure: Confidence = "medium" if target.attr.startswith("_") else "low"
+                away = _name_is_elsewhere(segment, frozenset(), scene.state)  # type: ignore[arg-type]
+                sure: Confidence = "medium" if target.attr.startswith("_") and not away else "low"
                 yield self._about(segment, "is kept", sure, scene)  # type: ignore[arg-type]
 
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
