@@ -127,6 +127,8 @@ class Base:
         self.findings: list[Finding] = []
         self.stack: list[Frame] = []
         self.temporaries: list[list[Refs]] = []
+        # The frame of the function that is about to return; its variables keep nothing any more.
+        self.leaving = -1
         self.held_by_with: list[Refs] = []
         # What the names and places that the statement at hand assigns to stood for until now.
         self.replaced: set[Value] = set()

@@ -382,12 +382,13 @@ class Calls(Library):
         if len(self.temporaries) > 1:
             self.temporaries[-2].append(refs)
         number, frame.number = frame.number, -1
+        before, self.leaving = self.leaving, number
         try:
             self.check_drops(state, frame.node, "scope", refs)
             if len(self.stack) == 1:
                 self._check_unstarted(state, frame.node, refs)
         finally:
-            frame.number = number
+            frame.number, self.leaving = number, before
         if not facts(frame.node).has_inner:
             state.frames.pop(frame.number, None)
         else:
@@ -517,10 +518,10 @@ class Calls(Library):
 
     def name_of(self, thing: Thing, node: ast.AST | None = None) -> str:
         """What the program calls a thing."""
-        number = self.stack[-1].number
-        for name, refs in self.state.frames.get(number, {}).items():
-            if thing in refs and name.isidentifier():
-                return name
+        for number in (self.stack[-1].number, self.leaving):
+            for name, refs in self.state.frames.get(number, {}).items():
+                if thing in refs and name.isidentifier():
+                    return name
         if isinstance(node, ast.expr):
             return self.module.segment(node)
         return thing.text

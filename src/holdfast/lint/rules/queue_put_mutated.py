@@ -3,7 +3,8 @@
 ## What it does
 
 Finds `queue.put(name)` and `queue.put(self.name)` of a `multiprocessing.Queue` where the same
-function then changes the object in place: by an assignment to an element, or by `append`, `clear`, `update` and the like.
+function then changes the object in place: by an assignment to an element, or by `append`, `clear`,
+`update` and the like.
 
 ## Why is this bad?
 
