@@ -1,7 +1,8 @@
-"""How large what an expression makes is at least, pickled: as far as its text says it.
+"""How large what an expression makes is, pickled: as far as its text says it.
 
-What it keeps true: never too much. What the text leaves open counts as nothing, so whoever asks
-whether something is larger than a pipe is told yes only if it is.
+What it keeps true: what is said to be there at least is never too much, since what the text leaves
+open counts as nothing; what is said to be the most is never too little. So whoever asks whether
+something is larger than a pipe, or smaller, is told yes only if it is.
 """
 
 from __future__ import annotations
@@ -48,6 +49,46 @@ def at_least(node: ast.expr, names: Mapping[str, ast.expr], depth: int = 0) -> i
     if isinstance(node, ast.Call):
         return _made(node, names, depth)
     return 0
+
+
+# More than any number, or any short text with a number in it, takes when it is pickled.
+_A_NUMBER = 64
+
+
+def at_most(node: ast.expr, small: set[str]) -> int | None:
+    """The greatest number of bytes of the pickled value of an expression; None if nobody knows.
+
+    Args:
+        node: The expression.
+        small: The names that stand for numbers.
+    """
+    if isinstance(node, ast.Constant):
+        long = isinstance(node.value, (str, bytes))
+        return _A_NUMBER + (len(node.value) * 4 if long else 0)  # type: ignore[arg-type]
+    if isinstance(node, ast.Name):
+        return _A_NUMBER if node.id in small else None
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return _sum(node.elts, small)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Mod)):
+        if isinstance(node.left, ast.Constant) and not isinstance(node.left.value, (int, float)):
+            return None
+        if isinstance(node.right, ast.Constant) and not isinstance(node.right.value, (int, float)):
+            return None
+        return _sum([node.left, node.right], small)
+    if isinstance(node, ast.JoinedStr):
+        parts = [e.value if isinstance(e, ast.FormattedValue) else e for e in node.values]
+        return _sum(parts, small)
+    return None
+
+
+def _sum(nodes: list[ast.expr], small: set[str]) -> int | None:
+    found = _A_NUMBER
+    for each in nodes:
+        size = at_most(each, small)
+        if size is None:
+            return None
+        found += size
+    return found
 
 
 def _repeated(node: ast.BinOp, names: Mapping[str, ast.expr], depth: int) -> int:

@@ -48,6 +48,8 @@ _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "_
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
 _EXECUTOR = {"initializer": 2, "initargs": 3}
 _POOL = {"initializer": 1, "initargs": 2}
+# What has a number, or bytes, to read.
+_NUMBERED = {"Value", "RawValue", "Array", "RawArray"}
 _LOST_AT_START = {"_target", "_args", "_kwargs"}
 # How many rows of a zip, of an enumeration or of the items of a dictionary are told apart.
 _MOST_ROWS = 8
@@ -292,6 +294,8 @@ class Library(Views):
             return frozenset({owner})  # stands for the segment in which it lies
         if owner.kind.role == "view":
             return self.attribute_of_view(owner, name, node, state)
+        if name in {"value", "raw"} and owner.kind.name in _NUMBERED:
+            return NOTHING
         return frozenset({Bound(owner, name)})
 
     def call_method(
@@ -694,9 +698,12 @@ def _spawn(machine: Library, name: Named, call: Call, state: State) -> Refs:
     assert call.node is not None
     process = machine.make(MAKERS["mp.Process"], call.node, state)
     process.library, process.method = name.library, "spawn"
-    machine.given(process, call, {"fn": 0, "args": 1}, state, 0)
     join = call.argument("join", 3)
-    if join is not None and Const(False) in join.refs:
+    leaves = join is not None and Const(False) in join.refs
+    # Who waits in it has the arguments meanwhile.
+    mark = 0 if leaves else len(machine.temporaries[-1])
+    machine.given(process, call, {"fn": 0, "args": 1}, state, mark)
+    if leaves:
         state.start(process)
     else:
         state.status[process] = frozenset({ENDED})

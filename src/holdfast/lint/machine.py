@@ -23,7 +23,7 @@ from holdfast.lint.conditions import (
     is_main_block,
 )
 from holdfast.lint.events import Call
-from holdfast.lint.expressions import element_key
+from holdfast.lint.expressions import as_key, element_key
 from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.modules import Module, absolute_name
 from holdfast.lint.state import ENDED, KILLED, NEW, State
@@ -445,7 +445,7 @@ class Machine(Conditions):
 
     def _assign_element(self, target: ast.Subscript, refs: Refs, state: State) -> None:
         owners = self.eval(target.value, state)
-        self.eval(target.slice, state)
+        index = as_key(self.eval(target.slice, state))
         key = element_key(target.slice)
         for owner in owners:
             if not isinstance(owner, Thing):
@@ -453,8 +453,8 @@ class Machine(Conditions):
             elif key and owner.kind.role == "container":
                 self.replaced |= state.get(owner, key)
                 state.put(owner, key, refs)
-            elif refs:
-                state.put(owner, "*", refs, add=True)
+            elif refs | index:
+                state.put(owner, "*", refs | index, add=True)
         if not owners:
             state.escape(refs)
 
@@ -600,8 +600,9 @@ class Machine(Conditions):
         for item in node.items:
             refs = self.eval(item.context_expr, state)
             held.append(refs)
+            entered = self._entered(refs, item, state)
             if item.optional_vars is not None:
-                self.assign(item.optional_vars, self._entered(refs, item, state), state)
+                self.assign(item.optional_vars, entered, state)
         # What is entered is kept by the statement itself.
         self.held_by_with.extend(held)
         key = f"with {id(node)}"

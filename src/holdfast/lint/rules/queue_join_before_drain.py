@@ -27,8 +27,9 @@ the child, and the child for the parent. With few small items it works, so it pa
 
 ## When it is safe
 
-If everything that the processes put is read before they are joined; with a manager's queue. (A
-SimpleQueue has no thread, but its `put()` waits itself when the pipe is full: it is no safer.)
+If everything that the processes put is read before they are joined, or is a few numbers; with a
+manager's queue. (A SimpleQueue has no thread, but its `put()` waits itself when the pipe is full:
+it is no safer.)
 
 ## References
 
@@ -49,7 +50,7 @@ from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
@@ -61,6 +62,8 @@ _JOINED, _DRAINED = "-joined", "-drained"
 _READING = {"get", "get_nowait"}
 # Bytes that a pipe takes before somebody has to read.
 _PIPE_BYTES = 65_536
+# The same when its user has too many pipes already (pipe(7), pipe-user-pages-soft).
+_SMALLEST_PIPE = 4_096
 
 
 class QueueJoinBeforeDrain(Rule):
@@ -129,9 +132,25 @@ def _puts(function: Function) -> Iterator[ast.Call]:
 def _is_much(function: Function) -> Callable[[ast.Call], bool]:
     def answer(put: ast.Call) -> bool:
         tree = function.module.tree
-        if in_loop(tree, put) is not None and not leaves_loop(tree, put):
+        names = bulk.assigned_once(function.node, tree)
+        loop = in_loop(tree, put)
+        if loop is not None and not leaves_loop(tree, put) and not _is_little(loop, put, names):
             return True
-        names = bulk.assigned_once(function.node, function.module.tree)
         return bool(put.args) and bulk.at_least(put.args[0], names) > _PIPE_BYTES
 
     return answer
+
+
+def _is_little(loop: ast.stmt, put: ast.Call, names: Mapping[str, ast.expr]) -> bool:
+    """Whether a loop puts so few numbers, or short texts, that they fit into any pipe."""
+    if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name) or not put.args:
+        return False
+    call = loop.iter
+    if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "range":
+        return False
+    rounds = bulk.number(call.args[-1], names) if 0 < len(call.args) < 3 else 0
+    name = loop.target.id
+    named = [each for each in ast.walk(loop) if isinstance(each, ast.Name) and each.id == name]
+    again = sum(not isinstance(each.ctx, ast.Load) for each in named) > 1
+    size = bulk.at_most(put.args[0], set() if again else {name})
+    return bool(rounds) and size is not None and rounds * size < _SMALLEST_PIPE
