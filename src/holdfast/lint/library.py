@@ -294,6 +294,8 @@ class Library(Views):
             return frozenset({owner})  # stands for the segment in which it lies
         if owner.kind.role == "view":
             return self.attribute_of_view(owner, name, node, state)
+        if name == "value" and owner.kind.role == "shared":
+            self.tell_call(Call(None, name, owner, ()), state)
         if name in {"value", "raw"} and owner.kind.name in _NUMBERED:
             return NOTHING
         return frozenset({Bound(owner, name)})

@@ -46,7 +46,7 @@ from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ALIVE
-from holdfast.lint.things import Bound
+from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ _LOCKS = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition"}
 _SYNCHRONIZED = {"Value", "Array"}
 _QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
 _LOCKED = _LOCKS | _SYNCHRONIZED | _QUEUES
-_KILLED = "-killed"
+_KILLED, _TAKEN = "-killed", "-taken"
 
 
 class KillHoldingLock(Rule):
@@ -82,7 +82,8 @@ class KillHoldingLock(Rule):
         if thing.kind.role == "process" and call.name in {"kill", "terminate"}:
             self._killed(thing, call, scene)
         elif thing.kind.name in _LOCKED and scene.state.get(thing, _KILLED) == TRUE:
-            if thing not in self._kill or not _waits(thing, call):
+            reads = call.name == "value" and scene.state.get(thing, _TAKEN) == TRUE
+            if thing not in self._kill or not (reads or _waits(thing, call)):
                 return
             spot, process = self._kill[thing]
             name = scene.name_of(thing)
@@ -114,6 +115,21 @@ class KillHoldingLock(Rule):
             if thing.kind.role == "shared" and thing.kind.name in _LOCKED and not thing.lockless:
                 self._kill[thing] = (scene.spots(call.node)[-1], scene.name_of(process))
                 scene.state.put(thing, _KILLED, TRUE)
+                if thing.kind.name in _SYNCHRONIZED and _takes_locks(process, scene):
+                    scene.state.put(thing, _TAKEN, TRUE)
+
+
+def _takes_locks(process: Thing, scene: Scene) -> bool:
+    """Whether what a process runs holds the lock of a value, for longer than to read it."""
+    given = process.node.keywords if isinstance(process.node, ast.Call) else []
+    for value in (e for k in given if k.arg == "target" for e in scene.evaluate(k.value)):
+        function = value.function if isinstance(value, Bound) else value
+        if isinstance(function, Function) and any(
+            isinstance(each, ast.Attribute) and each.attr == "get_lock"
+            for each in ast.walk(function.node)
+        ):
+            return True
+    return False
 
 
 def _ends_it(signal: ast.AST) -> bool:

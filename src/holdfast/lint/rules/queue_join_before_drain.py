@@ -123,10 +123,35 @@ def _overfills(process: Thing, scene: Scene) -> bool:
 
 
 def _puts(function: Function) -> Iterator[ast.Call]:
+    """What a function puts, and what the processes put that it starts: it ends after them."""
     for each in ast.walk(function.node):
-        func = each.func if isinstance(each, ast.Call) else None
-        if isinstance(each, ast.Call) and isinstance(func, ast.Attribute) and func.attr == "put":
+        if not isinstance(each, ast.Call):
+            continue
+        if isinstance(each.func, ast.Attribute) and each.func.attr == "put":
             yield each
+        elif "Process" in {getattr(each.func, "attr", ""), getattr(each.func, "id", "")}:
+            yield from _put_by(each, function)
+
+
+def _put_by(process: ast.Call, outer: Function) -> Iterator[ast.Call]:
+    """What a process puts on what a function was given itself and gives it."""
+    given = {each.arg: each.value for each in process.keywords if each.arg}
+    name, args = getattr(given.get("target"), "id", ""), given.get("args")
+    stays = any(isinstance(e, ast.Attribute) and e.attr == "daemon" for e in ast.walk(outer.node))
+    if not name or not isinstance(args, ast.Tuple) or "daemon" in given or stays:
+        return
+    mine = {each.arg for each in outer.node.args.args}
+    for inner in outer.module.tree.body:
+        if not isinstance(inner, ast.FunctionDef) or inner.name != name:
+            continue
+        pairs = zip(inner.args.args, args.elts, strict=False)
+        passed = {own.arg for own, each in pairs if getattr(each, "id", "") in mine}
+        for each in ast.walk(inner):
+            func = each.func if isinstance(each, ast.Call) else None
+            if not isinstance(each, ast.Call) or not isinstance(func, ast.Attribute):
+                continue
+            if func.attr == "put" and getattr(func.value, "id", "") in passed:
+                yield each
 
 
 def _is_much(function: Function) -> Callable[[ast.Call], bool]:

@@ -59,10 +59,12 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
+    from holdfast.lint.modules import Module
     from holdfast.lint.state import State
     from holdfast.lint.things import Refs, Thing
 
 _LOST = "-lost"
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class ShmNeverUnlinked(Rule):
@@ -103,7 +105,7 @@ class ShmNeverUnlinked(Rule):
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
         """The program ends."""
         del where
-        if "unlink" in scene.module.text or scene.state.exceptional:
+        if scene.state.exceptional or _is_unlinked_somewhere(scene.module):
             return
         for segment in scene.state.heap:
             if _is_leaking(segment, scene.state) and not scene.state.get(segment, _LOST):
@@ -125,6 +127,24 @@ class ShmNeverUnlinked(Rule):
             subject=Subject("SharedMemory", f"a {segment.text}", (name,)),
             confidence=sure,
         )
+
+
+def _is_unlinked_somewhere(module: Module) -> bool:
+    """Whether a module says unlink, other than in functions of its own that it never mentions."""
+    if "unlink" not in module.text:
+        return False
+    nodes = list(ast.walk(module.tree))
+    used = {each.id for each in nodes if isinstance(each, ast.Name)}
+    used |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+    for each in nodes:
+        if isinstance(each, (ast.Attribute, ast.Constant)) and "unlink" in {
+            getattr(each, "attr", ""),
+            getattr(each, "value", ""),
+        }:
+            outer = [e for e in ancestors(module.tree, each) if isinstance(e, _DEFINITIONS)]
+            if not outer or outer[-1].name in used or not isinstance(outer[-1], ast.FunctionDef):
+                return True
+    return False
 
 
 def _may_unlink(target: ast.Attribute, scene: Scene) -> bool:
