@@ -189,6 +189,10 @@ class Base:
         """Something is read by its name."""
         _not_here(refs, node, state)
 
+    def in_loop(self) -> bool:
+        """Whether the statement at hand is run again and again."""
+        _not_here()
+
     def load(self, module: Module) -> None:
         """Import a module: what it makes is in the layer from now on."""
         _not_here(module)

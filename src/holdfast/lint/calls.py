@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # How many calls deep functions are followed.
 DEEPEST = 7
 
-_CACHES = {"functools.lru_cache", "functools.cache", "functools.cached_property"}
+_CACHES = {"functools.lru_cache", "functools.cache"}
 _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 
 
@@ -91,10 +91,6 @@ class Calls(Library):
             return not isinstance(receiver.slice, ast.Constant)
         taken = isinstance(receiver, (ast.Call, ast.Name))
         return taken and self.in_loop()
-
-    def in_loop(self) -> bool:
-        """Whether the statement at hand is run again and again."""
-        return False
 
     def arguments(self, node: ast.Call, state: State) -> list[Argument]:
         """The arguments of a call, evaluated."""
@@ -235,6 +231,10 @@ class Calls(Library):
         if init is not None:
             if self.matters(init, None, arguments, state):
                 self.follow(init, thing, node, arguments, state)
+            else:
+                for name in empties(init.node):
+                    made = self.make(CONTAINER, node, state, name)
+                    state.put(thing, name, frozenset({made}))
         elif library is not None:
             self.set_up(thing, Call(node, library.name, None, tuple(arguments)), state, mark)
         else:
@@ -317,7 +317,8 @@ class Calls(Library):
         variables = self.parameters(function, receiver, arguments, state)
         key, makes = _call_key(function, arguments), self.makes
         result = self._through(frame, variables, state)
-        self.memory.inert[key] = self.makes == makes and self.memory.inert.get(key, True)
+        idle = self.makes == makes and not any(isinstance(each, Named) for each in result)
+        self.memory.inert[key] = idle and self.memory.inert.get(key, True)
         if how == "cached":
             state.escape(result)
         return result
@@ -477,7 +478,10 @@ class Calls(Library):
         names = decorators(function.node)
         if "property" in names or "cached_property" in names:
             call = ast.copy_location(ast.Call(node, [], []), node)  # type: ignore[arg-type]
-            return self.follow(function, owner, call, [], state)
+            refs = self.follow(function, owner, call, [], state)
+            if "cached_property" in names:
+                state.put(owner, getattr(function.node, "name", ""), refs)
+            return refs
         return frozenset({Bound(owner, getattr(function.node, "name", ""), function)})
 
     # ---- what functions use ---------------------------------------------------------------------
@@ -639,6 +643,29 @@ def decorators(node: ast.AST) -> frozenset[str]:
         bare = each.func if isinstance(each, ast.Call) else each
         found.add(bare.attr if isinstance(bare, ast.Attribute) else getattr(bare, "id", ""))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def empties(node: ast.AST) -> tuple[str, ...]:
+    """The attributes of `self` to which a constructor assigns an empty list or dictionary."""
+    return tuple(
+        target.attr
+        for each in getattr(node, "body", ())
+        if isinstance(each, (ast.Assign, ast.AnnAssign)) and _is_empty(each.value)
+        for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+        if isinstance(target, ast.Attribute)
+        and isinstance(target.value, ast.Name)
+        and target.value.id == "self"
+    )
+
+
+def _is_empty(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        return name in {"list", "dict", "set", "deque"} and not node.args
+    if isinstance(node, ast.Dict):
+        return not node.keys
+    return isinstance(node, ast.List) and not node.elts
 
 
 def is_super(node: ast.expr) -> bool:

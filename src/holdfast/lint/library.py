@@ -11,7 +11,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint import catalogue
+from holdfast.lint import catalogue, closers, reflection
 from holdfast.lint.catalogue import (
     CONTAINER,
     FUTURE,
@@ -338,9 +338,7 @@ class Library(Views):
             state.status[executor] = frozenset({RUNNING})
             future = self.make(FUTURE, call.node, state)
             self.executor_of[future] = executor
-            if call.name == "submit":
-                return frozenset({future})
-            return self.container(call.node, frozenset({future}), state)
+            return frozenset({future})
         if call.name == "shutdown":
             wait = call.argument("wait", 0)
             if wait is None or Const(False) not in wait.refs:
@@ -366,6 +364,7 @@ class Library(Views):
         assert call.node is not None
         if call.name in {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}:
             state.status[pool] = frozenset({RUNNING})
+            self._tasked(pool, call, state)
             future = self.make(FUTURE, call.node, state)
             future.text = "AsyncResult"
             self.executor_of[future] = pool
@@ -375,6 +374,18 @@ class Library(Views):
         elif call.name == "terminate":
             state.note([pool], KILLED, surely=self.surely)
         return NOTHING
+
+    def _tasked(self, pool: Thing, call: Call, state: State) -> None:
+        """A pool gets the arguments of a task: it forgets them when they have been sent."""
+        if "proxy" not in self.roles:  # nothing else of interest can be sent
+            return
+        self.state = state
+        kept = self.kept_by_names()
+        for argument in call.arguments[1:]:
+            for node, refs in self._pieces(argument, state):
+                items = self._handed(pool, "args", node, refs, kept, state)
+                named = (each for each in items if not each.inline)
+                state.handed[pool] = (*state.handed.get(pool, ()), *named)
 
     def method_of_shared(self, thing: Thing, call: Call, state: State) -> Refs:
         """Locks, queues, values: what waits for another process tells something about it."""
@@ -498,6 +509,8 @@ class Library(Views):
             state.escape(value for each in call.arguments for value in each.refs)
             if result or call.name in _ADDING:
                 return result
+        if call.name == "enter_context":
+            return closers.entered(receiver, call, state)
         self.to_stranger(call.name, [frozenset({receiver})], call.arguments, state)
         if receiver.kind.role in {"outside", "instance"} and call.node is not None:
             result = frozenset({self.thing(OUTSIDE, (receiver, call.name, "()"), call.node)})
@@ -572,11 +585,15 @@ def _wait(machine: Library, name: Named, call: Call, state: State) -> Refs:
 
 
 def _futures(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name
     assert call.node is not None
     values = [each for argument in call.arguments for each in argument.refs]
     futures = frozenset(t for t in state.reach(values) if t.kind.role == "future")
-    machine.finished(futures, state)
+    limited = call.argument("timeout", 1) or call.argument("return_when", 2)
+    if limited and name.name == "futures.wait" and not machine.in_loop():
+        known = (machine.executor_of.get(each) for each in futures)
+        state.note([each for each in known if each is not None], TOLD, surely=True)
+    else:
+        machine.finished(futures, state)
     return machine.container(call.node, futures, state)
 
 
@@ -623,41 +640,6 @@ def _rows(machine: Library, name: Named, call: Call, state: State) -> Refs:
         if column is not None:
             machine.elements_of(frozenset({column}), state)
     return machine.pairs(call.node, columns, state)
-
-
-def _getattr(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name
-    assert call.node is not None
-    found: Refs = NOTHING
-    if len(call.arguments) > 1:
-        for key in call.arguments[1].refs:
-            if isinstance(key, Const) and isinstance(key.value, str):
-                found = machine.attribute(call.arguments[0].refs, key.value, call.node, state)
-    return found.union(*(each.refs for each in call.arguments[2:]))
-
-
-def _setattr(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name, machine
-    if len(call.arguments) == 3:
-        owner, key, value = (each.refs for each in call.arguments)
-        names = [k.value for k in key if isinstance(k, Const) and isinstance(k.value, str)]
-        for thing in owner:
-            if isinstance(thing, Thing):
-                state.put(thing, names[0] if names else "*", value, add=True)
-        if not any(isinstance(thing, Thing) for thing in owner):
-            state.escape(value)
-    return NOTHING
-
-
-def _namespace(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    """globals(), locals(), vars(): what is put there is kept."""
-    assert call.node is not None
-    if name.name == "builtins.vars" and call.arguments:
-        return call.arguments[0].refs
-    thing = machine.thing(OUTSIDE, (name.name, machine.module), call.node)
-    state.own(thing)
-    state.escaped.add(thing)
-    return frozenset({thing})
 
 
 def _ends(machine: Library, name: Named, call: Call, state: State) -> Refs:
@@ -729,15 +711,12 @@ def _empty(machine: Library, name: Named, call: Call, state: State) -> Refs:
     return machine.container(call.node, NOTHING, state)
 
 
-def _closing(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    """contextlib.closing(x): a `with` of x itself."""
-    del machine, name, state
-    return call.arguments[0].refs if call.arguments else NOTHING
-
-
 _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
-    "contextlib.closing": _closing,
+    "contextlib.closing": closers.closing,
+    "contextlib.ExitStack": closers.exit_stack,
+    "contextlib.AsyncExitStack": closers.exit_stack,
     "mp.get_context": _get_context,
+    "mp.Context": _get_context,
     "mp.active_children": _active_children,
     "mp.wait": _wait,
     "mp.spawn": _spawn,
@@ -765,11 +744,11 @@ _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
     "builtins.max": _element,
     "builtins.enumerate": _rows,
     "builtins.zip": _rows,
-    "builtins.getattr": _getattr,
-    "builtins.setattr": _setattr,
-    "builtins.globals": _namespace,
-    "builtins.locals": _namespace,
-    "builtins.vars": _namespace,
+    "builtins.getattr": reflection.attribute_of,
+    "builtins.setattr": reflection.set_attribute,
+    "builtins.globals": reflection.namespace,
+    "builtins.locals": reflection.namespace,
+    "builtins.vars": reflection.namespace,
     "sys.exit": _ends,
     "os._exit": _ends,
     "builtins.exit": _ends,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame
 from holdfast.lint.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
+from holdfast.lint.closers import closed_with
 from holdfast.lint.conditions import (
     Conditions,
     expects_failure,
@@ -195,9 +196,7 @@ class Machine(Conditions):
         layer = self.memory.layer
         layer.frames[frame.number] = names = final.frames.get(frame.number, {})
         layer.heap.update(final.heap)
-        layer.rooted |= final.escaped
-        for refs in names.values():
-            layer.rooted.update(each for each in refs if isinstance(each, Thing))
+        layer.rooted |= final.reach([*final.escaped, *NOTHING.union(*names.values())])
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
         """Follow the body of a function; each way out with what it returns."""
@@ -293,7 +292,10 @@ class Machine(Conditions):
             for each in target.elts:
                 self.delete(each, state)
         elif isinstance(target, ast.Subscript):
-            self.eval(target.value, state)
+            key = element_key(target.slice)
+            for owner in self.eval(target.value, state):
+                if isinstance(owner, Thing) and key:
+                    state.put(owner, key, NOTHING)
 
     def _do_import(self, node: ast.Import, state: State) -> None:
         for alias in node.names:
@@ -468,6 +470,8 @@ class Machine(Conditions):
                     found |= exact
                 elif thing.kind.role == "outside":
                     found |= self.outside_attribute(thing, f"[{number}", target, state)
+                elif thing.kind.role == "future":
+                    self.finished(frozenset({thing}), state)
                 elif state.get(thing, "*"):
                     found |= state.elements(thing)
             self.assign(target, found, state)
@@ -616,8 +620,8 @@ class Machine(Conditions):
         for end in ends:
             refs = self.variables(end).pop(key, NOTHING)
             for each in refs:
-                if isinstance(each, Thing):
-                    self._closed(each, end)
+                for thing in closed_with(each, end) if isinstance(each, Thing) else ():
+                    self._closed(thing, end)
             self.check_drops(end, node, "scope")
         return flow
 

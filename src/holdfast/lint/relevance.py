@@ -88,6 +88,7 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     imported = _imported(module, project, depth)
     if not module.hinted and not imported:
         return _NOTHING
+    imported |= _renamed(module, imported)
     more = "|".join(map(re.escape, sorted(imported)))
     words = re.compile(rf"{_WORDS}|\b(?:{more})\b" if more else _WORDS)
     definitions = list(_definitions(module))
@@ -156,6 +157,18 @@ def _imported(module: Module, project: Project, depth: int) -> set[str]:
                 continue
             found |= _imported_from(node, alias, module, project, depth)
     return found
+
+
+def _renamed(module: Module, imported: set[str]) -> set[str]:
+    """The names that the module itself gives to what it has of libraries: `V = mp.Value`."""
+    words = re.compile(rf"{_WORDS}|\b(?:{_either(imported)})\b" if imported else _WORDS)
+    return {
+        target.id
+        for node in module.tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Name))
+        for target in node.targets
+        if isinstance(target, ast.Name) and words.search(module.segment(node.value))
+    }
 
 
 def _imported_from(
