@@ -63,6 +63,7 @@ _LOCKING = re.compile(
 )
 
 
+_FORKED = "-forked"
 _SHARED = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"}
 
 
@@ -70,7 +71,7 @@ class ForkWithThreads(Rule):
     """See the module."""
 
     code = "HF801"
-    hears = frozenset({"", "process"})
+    hears = frozenset({"", "executor", "process"})
 
     def __init__(self) -> None:
         # Functions that several threads run at the same time.
@@ -93,10 +94,15 @@ class ForkWithThreads(Rule):
         thing = call.receiver
         if thing is None and call.name == "os.fork" and call.node is not None:
             yield from self._about(None, call.node, scene)
-        if thing is None or thing.kind.role != "process" or call.name != "start":
+        if thing is None or call.node is None:
             return
-        if call.node is not None:
+        if thing.kind.role == "process" and call.name == "start":
             yield from self._about(thing, call.node, scene)
+        elif thing.kind.name == "ProcessPoolExecutor" and call.name in {"submit", "map"}:
+            # Its workers are forked, all of them, when it gets its first task.
+            if not scene.state.get(thing, _FORKED) and thing.library != "loky":
+                yield from self._about(thing, call.node, scene)
+            scene.state.put(thing, _FORKED, TRUE)
 
     def _about(self, process: Thing | None, node: ast.AST, scene: Scene) -> Iterator[Finding]:
         if process is not None and scene.method(process) != "fork":
@@ -190,7 +196,22 @@ def _text(value: Value, scene: Scene) -> str:
         shared += [f"self.{name}" for name, refs in fields.items() if _is_shared(refs)]
     for name in shared:
         text = re.sub(rf"\b{re.escape(name)}\b(?:\.\w+\()?", "", text)
-    return text
+    return f"{text}\n{_text_of_called(function)}"
+
+
+def _text_of_called(function: Function) -> str:
+    """What the functions of its module say that a function calls by their names."""
+    names = {
+        each.func.id
+        for each in ast.walk(function.node)
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+    }
+    module = function.module
+    return "\n".join(
+        "\n".join(module.lines[each.lineno : each.end_lineno])
+        for each in module.tree.body
+        if isinstance(each, ast.FunctionDef) and each.name in names and each is not function.node
+    )
 
 
 def _is_shared(refs: Refs) -> bool:

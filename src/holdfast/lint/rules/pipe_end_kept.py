@@ -228,6 +228,10 @@ def _parameter(function: object, process: Thing, thing: Thing, scene: Scene) -> 
             for name, item in zip(names, keyword.value.elts, strict=False):
                 if thing in scene.evaluate(item):
                     return name
+        elif keyword.arg == "kwargs" and isinstance(keyword.value, ast.Dict):
+            for key, item in zip(keyword.value.keys, keyword.value.values, strict=True):
+                if isinstance(key, ast.Constant) and thing in scene.evaluate(item):
+                    return str(key.value)
     return ""
 
 

@@ -98,8 +98,10 @@ class QueueJoinBeforeDrain(Rule):
             scene.state.put(thing, _DRAINED, TRUE)
 
     def _joined(self, process: Thing, node: ast.AST, scene: Scene) -> None:
-        for each in scene.state.handed.get(process, ()):
-            queue = each.thing
+        given = {each.thing for each in scene.state.handed.get(process, ())}
+        if process.cls is not None:  # what it has stored on itself
+            given |= scene.state.reach([process])
+        for queue in given:
             if queue.kind.role != "shared" or queue.kind.name not in _QUEUES:
                 continue
             if not scene.state.get(queue, _DRAINED) and _overfills(process, scene):
@@ -112,13 +114,15 @@ def _overfills(process: Thing, scene: Scene) -> bool:
     node = process.node
     if not isinstance(node, ast.Call):
         return False
-    for keyword in node.keywords:
-        if keyword.arg != "target":
-            continue
-        for value in scene.evaluate(keyword.value):
-            function = value.function if isinstance(value, Bound) else value
-            if isinstance(function, Function) and any(map(_is_much(function), _puts(function))):
-                return True
+    targets = [each.value for each in node.keywords if each.arg == "target"]
+    values = {value for target in targets or node.args[1:2] for value in scene.evaluate(target)}
+    if process.cls is not None:
+        run = scene.method_of(process.cls, "run", scene.state)
+        values = {run} if run is not None else values
+    for value in values:
+        function = value.function if isinstance(value, Bound) else value
+        if isinstance(function, Function) and any(map(_is_much(function), _puts(function))):
+            return True
     return False
 
 

@@ -92,6 +92,7 @@ class QueuePutMutated(Rule):
 def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     """The statement that changes what a name stands for, after a call, before it is rebound."""
     inside = call
+    array = _is_array(tree, call, name)
     for around in ancestors(tree, call):
         for field in ("body", "orelse", "finalbody"):
             block: list[ast.stmt] = getattr(around, field, None) or []
@@ -106,7 +107,7 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
                 if target is None or not _binds(target, name):
                     later += block[:at]  # the next round
             for statement in later:
-                how = _does(statement, name)
+                how = _does(statement, name, array)
                 if how == "changes":
                     return statement
                 if how == "ends":
@@ -117,11 +118,32 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     return None
 
 
-def _does(statement: ast.stmt, name: str) -> str:
+def _is_array(tree: ast.AST, call: ast.AST, name: str) -> bool:
+    """Whether all that the function around a call assigns to a name is changed by `+=`."""
+    function = next((each for each in ancestors(tree, call) if isinstance(each, _FUNCTIONS)), tree)
+    values = [
+        each.value
+        for each in ast.walk(function)
+        if isinstance(each, ast.Assign) and any(_is(target, name) for target in each.targets)
+    ]
+    return bool(values) and all(map(_makes_array, values))
+
+
+def _makes_array(value: ast.expr) -> bool:
+    func = value.func if isinstance(value, ast.Call) else None
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        return func.value.id in {"np", "numpy"}
+    lists = isinstance(func, ast.Name) and func.id in {"bytearray", "list"}
+    return lists or isinstance(value, (ast.List, ast.ListComp))
+
+
+def _does(statement: ast.stmt, name: str, array: bool) -> str:
     """What a statement does with what a name stands for: "changes", "ends" or nothing."""
     if isinstance(statement, (ast.Return, ast.Raise, ast.Break)):
         return "ends"
     root = name.partition(".")[0]
+    if array and isinstance(statement, ast.AugAssign) and _is(statement.target, name):
+        return "changes"
     for each in ast.walk(statement):
         stored = not isinstance(getattr(each, "ctx", ast.Load()), ast.Load)
         if stored and _dotted(each) in {root, name}:
