@@ -116,6 +116,24 @@ def test_modules_that_import_each_other(folder):
     assert found("one.py", "two.py") == [("one.py", 3, "HF101")]
 
 
+def test_a_class_of_a_third_module_that_inherits(folder):
+    (folder / "service.py").write_text(
+        "import multiprocessing as mp\n\nclass Service:\n    def __init__(self):\n"
+        "        self.beat = mp.Value('d')\n\n    def launch(self):\n"
+        "        process = mp.Process(target=self.run)\n        process.start()\n"
+        "        return process\n"
+    )
+    (folder / "mail.py").write_text(
+        "from service import Service\n\nclass Mail(Service):\n    def run(self):\n"
+        "        self.beat.value += 1\n"
+    )
+    (folder / "app.py").write_text(
+        "from mail import Mail\n\ndef launch():\n    mail = Mail()\n    return mail.launch()\n\n"
+        "def kept():\n    mail = Mail()\n    return mail, mail.launch()\n"
+    )
+    assert found("app.py", "mail.py", "service.py") == [("app.py", 5, "HF102")]
+
+
 def test_flake8_hears_the_same(folder):
     text = "import multiprocessing as mp\nmp.Process(args=(mp.Value('i'),)).start()\n"
     lines = text.splitlines(keepends=True)

@@ -75,3 +75,27 @@ def in_loop(tree: ast.AST, node: ast.AST) -> ast.For | ast.AsyncFor | ast.While 
         if isinstance(each, (ast.For, ast.AsyncFor, ast.While)):
             return each
     return None
+
+
+def leaves_loop(tree: ast.AST, node: ast.AST) -> bool:
+    """Whether the loop around a node is over once the statement in which it stands is done."""
+    inside = node
+    for each in ancestors(tree, node):
+        if isinstance(each, (ast.For, ast.AsyncFor, ast.While)):
+            return inside in each.body and _goes_away(each.body, inside)
+        if isinstance(each, (ast.If, ast.Try)):
+            blocks = [each.body, each.orelse, each.finalbody if isinstance(each, ast.Try) else []]
+            if any(_goes_away(block, inside) for block in blocks):
+                return True
+        elif isinstance(each, (ast.With, ast.AsyncWith, ast.ExceptHandler)):
+            if _goes_away(each.body, inside):
+                return True
+        inside = each
+    return False
+
+
+def _goes_away(block: list[ast.stmt], inside: ast.AST) -> bool:
+    """Whether a block does not go back to its loop after one of its statements."""
+    places = [number for number, each in enumerate(block) if each is inside]
+    after = block[places[0] :] if places else []
+    return any(isinstance(each, (ast.Return, ast.Break, ast.Raise)) for each in after)

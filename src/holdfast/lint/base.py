@@ -129,6 +129,8 @@ class Base:
         self.findings: list[Finding] = []
         self.stack: list[Frame] = []
         self.temporaries: list[list[Refs]] = []
+        # The frame of the function that is about to return; its variables keep nothing any more.
+        self.leaving = -1
         self.held_by_with: list[Refs] = []
         # What the names and places that the statement at hand assigns to stood for until now.
         self.replaced: set[Value] = set()
@@ -188,6 +190,10 @@ class Base:
     def used(self, refs: Refs, node: ast.AST, state: State) -> Refs:
         """Something is read by its name."""
         _not_here(refs, node, state)
+
+    def in_loop(self) -> bool:
+        """Whether the statement at hand is run again and again."""
+        _not_here()
 
     def load(self, module: Module) -> None:
         """Import a module: what it makes is in the layer from now on."""

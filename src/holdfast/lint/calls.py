@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # How many calls deep functions are followed.
 DEEPEST = 7
 
-_CACHES = {"functools.lru_cache", "functools.cache", "functools.cached_property"}
+_CACHES = {"functools.lru_cache", "functools.cache"}
 _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 
 
@@ -47,7 +47,7 @@ class Calls(Pruning):
     def visit_call(self, node: ast.Call, state: State) -> Refs:
         """What a call gives; what it does is done to the state."""
         mark = len(self.temporaries[-1])
-        callees = self._callees(node, state)
+        callees = one_library(self._callees(node, state))
         arguments = self.arguments(node, state)
         saved, self.surely = self.surely, self._surely(node, callees)
         found: set[Value] = set()
@@ -83,7 +83,7 @@ class Calls(Pruning):
 
     def _surely(self, node: ast.Call, callees: Refs) -> bool:
         """Whether a method is called on every object that the receiver may be."""
-        if len(callees) == 1:
+        if len(callees) == 1 or alternatives(callees):
             return True
         func = node.func
         receiver = func.value if isinstance(func, ast.Attribute) else func
@@ -91,10 +91,6 @@ class Calls(Pruning):
             return not isinstance(receiver.slice, ast.Constant)
         taken = isinstance(receiver, (ast.Call, ast.Name))
         return taken and self.in_loop()
-
-    def in_loop(self) -> bool:
-        """Whether the statement at hand is run again and again."""
-        return False
 
     def arguments(self, node: ast.Call, state: State) -> list[Argument]:
         """The arguments of a call, evaluated."""
@@ -235,6 +231,10 @@ class Calls(Pruning):
         if init is not None:
             if self.matters(init, None, arguments, state):
                 self.follow(init, thing, node, arguments, state)
+            else:
+                for name in empties(init.node):
+                    made = self.make(CONTAINER, node, state, name)
+                    state.put(thing, name, frozenset({made}))
         elif library is not None:
             self.set_up(thing, Call(node, library.name, None, tuple(arguments)), state, mark)
         else:
@@ -360,12 +360,13 @@ class Calls(Pruning):
         if len(self.temporaries) > 1:
             self.temporaries[-2].append(refs)
         number, frame.number = frame.number, -1
+        before, self.leaving = self.leaving, number
         try:
             self.check_drops(state, frame.node, "scope", refs)
             if len(self.stack) == 1:
                 self._check_unstarted(state, frame.node, refs)
         finally:
-            frame.number = number
+            frame.number, self.leaving = number, before
         if not facts(frame.node).has_inner:
             state.frames.pop(frame.number, None)
         else:
@@ -381,7 +382,7 @@ class Calls(Pruning):
         """The variables of a function at its beginning."""
         given = function.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
-        found = self._defaults(function, state)
+        found = self.defaults(function, state)
         if receiver is not None and names:
             found[names[0]] = frozenset({receiver})
             names = names[1:]
@@ -416,7 +417,8 @@ class Calls(Pruning):
             found[given.kwarg.arg] = frozenset({rest})
         return {name: refs for name, refs in found.items() if refs}
 
-    def _defaults(self, function: Function, state: State) -> dict[str, Refs]:
+    def defaults(self, function: Function, state: State) -> dict[str, Refs]:
+        """What the parameters stand for that nothing is given for, where that matters."""
         given = function.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
         pairs = list(zip(names[len(names) - len(given.defaults) :], given.defaults, strict=False))
@@ -428,7 +430,7 @@ class Calls(Pruning):
         return {
             name: self.in_module(function.module, default, state)
             for name, default in pairs
-            if isinstance(default, (ast.Constant, ast.Name, ast.Attribute))
+            if isinstance(default, (ast.Constant, ast.Name, ast.Attribute)) or _is_context(default)
         }
 
     def _how(self, function: Function, state: State) -> str:
@@ -453,7 +455,10 @@ class Calls(Pruning):
         names = decorators(function.node)
         if "property" in names or "cached_property" in names:
             call = ast.copy_location(ast.Call(node, [], []), node)  # type: ignore[arg-type]
-            return self.follow(function, owner, call, [], state)
+            refs = self.follow(function, owner, call, [], state)
+            if "cached_property" in names:
+                state.put(owner, getattr(function.node, "name", ""), refs)
+            return refs
         return frozenset({Bound(owner, getattr(function.node, "name", ""), function)})
 
     # ---- what functions use ---------------------------------------------------------------------
@@ -490,10 +495,10 @@ class Calls(Pruning):
 
     def name_of(self, thing: Thing, node: ast.AST | None = None) -> str:
         """What the program calls a thing."""
-        number = self.stack[-1].number
-        for name, refs in self.state.frames.get(number, {}).items():
-            if thing in refs and name.isidentifier():
-                return name
+        for number in (self.stack[-1].number, self.leaving):
+            for name, refs in self.state.frames.get(number, {}).items():
+                if thing in refs and name.isidentifier():
+                    return name
         if isinstance(node, ast.expr):
             return self.module.segment(node)
         return thing.text
@@ -567,6 +572,33 @@ class Calls(Pruning):
         return "medium" if ENDED in words or NEW in words else "high"
 
 
+def alternatives(callees: Refs) -> bool:
+    """Whether these are methods of what one call makes: of one class or of another."""
+    owners = [each.receiver for each in callees if isinstance(each, Bound)]
+    if len(owners) != len(callees) or any(each.node is not owners[0].node for each in owners):
+        return False
+    return len({(each.kind.role, each.cls) for each in owners}) == len(owners)
+
+
+def _is_context(node: ast.expr) -> bool:
+    """Whether an expression is `get_context(...)`, by its looks."""
+    func = node.func if isinstance(node, ast.Call) else None
+    return "get_context" in {getattr(func, "attr", ""), getattr(func, "id", "")}
+
+
+def one_library(callees: Refs) -> Refs:
+    """The same of several libraries or start methods is one: `try: import a as x`, `except: ...`.
+
+    Which of them it is, is decided once for the whole program; so its objects are not mixed.
+    """
+    if len(callees) < 2 or not all(isinstance(each, Named) for each in callees):
+        return callees
+    names = [each for each in callees if isinstance(each, Named)]
+    if any(each.name != names[0].name for each in names):
+        return callees
+    return frozenset({min(names, key=lambda each: (each.library, each.method or ""))})
+
+
 @functools.lru_cache(maxsize=4096)
 def decorators(node: ast.AST) -> frozenset[str]:
     """The last parts of the names of a function's decorators."""
@@ -575,6 +607,29 @@ def decorators(node: ast.AST) -> frozenset[str]:
         bare = each.func if isinstance(each, ast.Call) else each
         found.add(bare.attr if isinstance(bare, ast.Attribute) else getattr(bare, "id", ""))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def empties(node: ast.AST) -> tuple[str, ...]:
+    """The attributes of `self` to which a constructor assigns an empty list or dictionary."""
+    return tuple(
+        target.attr
+        for each in getattr(node, "body", ())
+        if isinstance(each, (ast.Assign, ast.AnnAssign)) and _is_empty(each.value)
+        for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+        if isinstance(target, ast.Attribute)
+        and isinstance(target.value, ast.Name)
+        and target.value.id == "self"
+    )
+
+
+def _is_empty(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        return name in {"list", "dict", "set", "deque"} and not node.args
+    if isinstance(node, ast.Dict):
+        return not node.keys
+    return isinstance(node, ast.List) and not node.elts
 
 
 def is_super(node: ast.expr) -> bool:

@@ -117,6 +117,9 @@ METHODS_BY_CLASS = {
     "LokyProcess": "spawn",
 }
 
+# What processes and what they share are made with.
+CONTEXTS = {"mp", "mp.Context"}
+
 # Whose start() leaves the process its target and arguments.
 KEEPS_ARGUMENTS = {"billiard"}
 
@@ -215,6 +218,8 @@ def forgets(of: Named) -> bool:
     module, _, name = of.name.rpartition(".")
     if module == "builtins":
         return name in FORGETFUL_BUILTINS
+    if module == "weakref":
+        return name in {"ref", "proxy", "WeakMethod", "getweakrefcount"}
     return module in _FORGETFUL or module.partition(".")[0] in {"logging", "os", "time", "ctypes"}
 
 

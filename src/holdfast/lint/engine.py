@@ -14,9 +14,12 @@ from holdfast.findings import CONFIDENCES
 from holdfast.lint import relevance
 from holdfast.lint.base import BudgetError
 from holdfast.lint.calls import decorators
-from holdfast.lint.machine import Machine, calm
+from holdfast.lint.machine import Machine
 from holdfast.lint.modules import START_METHOD
 from holdfast.lint.rules import RULES
+from holdfast.lint.things import NOTHING
+from holdfast.lint.views import CREATED
+from holdfast.lint.ways import calm
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding
@@ -105,6 +108,9 @@ class _Receivers:
             with machine.quiet():
                 machine.follow_function(init, blank, receiver)
             calm(blank)
+            for each in list(blank.heap):  # by a method that others call, too: there is none yet
+                if each.kind.role == "segment" and each.function != init.name:
+                    blank.put(each, CREATED, NOTHING)
             self._made[cls] = receiver, blank
         receiver, made = self._made[cls]
         return receiver, made.copy()

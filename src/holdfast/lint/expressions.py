@@ -178,8 +178,7 @@ class Expressions(Base):
     def _visit_dict(self, node: ast.Dict, state: State) -> Refs:
         thing_refs: list[tuple[str, Refs]] = []
         for key, value in zip(node.keys, node.values, strict=False):
-            self.eval(key, state)
-            refs = self.eval(value, state)
+            refs = as_key(self.eval(key, state)) | self.eval(value, state)
             if key is None:
                 thing_refs.append(("*", self.elements_of(refs, state)))
             else:
@@ -201,7 +200,7 @@ class Expressions(Base):
         def inner(rest: list[ast.comprehension]) -> None:
             if not rest:
                 if isinstance(node, ast.DictComp):
-                    self.eval(node.key, state)
+                    results.update(as_key(self.eval(node.key, state)))
                     results.update(self.eval(node.value, state))
                 else:
                     results.update(self.eval(node.elt, state))
@@ -227,7 +226,11 @@ class Expressions(Base):
         elements = self.elements_of(iterable, state)
         things = sorted(
             (each for each in elements if isinstance(each, Thing)),
-            key=lambda each: (getattr(each.node, "lineno", 0), each.generation),
+            key=lambda each: (
+                getattr(each.node, "lineno", 0),
+                each.generation,
+                getattr(each.node, "col_offset", 0),
+            ),
         )
         if not things:
             return [elements, elements]
@@ -282,7 +285,7 @@ class Expressions(Base):
         return self.eval(node.value, state)
 
     def _visit_yield(self, node: ast.Yield, state: State) -> Refs:
-        self.eval(node.value, state)
+        state.escape(self.eval(node.value, state))  # to whoever goes through it
         return NOTHING
 
     # ---- names ----------------------------------------------------------------------------------
@@ -326,6 +329,11 @@ class Expressions(Base):
 @functools.lru_cache(maxsize=4096)
 def _constant(value: object) -> Refs:
     return frozenset({Const(value)})
+
+
+def as_key(refs: Refs) -> Refs:
+    """What a dictionary holds of a key: a process or a future, that is."""
+    return frozenset(each for each in refs if isinstance(each, Thing))
 
 
 def _is_slice(node: ast.AST) -> bool:

@@ -11,7 +11,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint import catalogue
+from holdfast.lint import catalogue, closers, reflection
 from holdfast.lint.catalogue import (
     CONTAINER,
     FUTURE,
@@ -26,7 +26,7 @@ from holdfast.lint.events import Argument, Call
 from holdfast.lint.expressions import element_key
 from holdfast.lint.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
 from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
-from holdfast.lint.views import CLOSED, ONLY_CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
+from holdfast.lint.views import CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +48,9 @@ _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "_
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
 _EXECUTOR = {"initializer": 2, "initargs": 3}
 _POOL = {"initializer": 1, "initargs": 2}
+# What has a number, or bytes, to read.
+_NUMBERED = {"Value", "RawValue", "Array", "RawArray"}
+_LOST_AT_START = {"_target", "_args", "_kwargs"}
 # How many rows of a zip, of an enumeration or of the items of a dictionary are told apart.
 _MOST_ROWS = 8
 PARTIAL = Kind("partial", "partial")
@@ -165,7 +168,7 @@ class Library(Views):
         del self.temporaries[-1][mark:]
         kept = self.kept(state)
         kept.discard(process)
-        kept -= state.reach([process]) - self._kept_without(process, state)
+        kept = kept - state.reach([process]) | self._kept_without(process, state)
         self.temporaries[-1].extend(later)
         items: list[Handed] = []
         for name, position in parameters.items():
@@ -207,11 +210,12 @@ class Library(Views):
                     yield Handed(part, process, target.node, "global", False, owner, path, spots)
 
     def _kept_without(self, process: Thing, state: State) -> set[Thing]:
-        """What is kept if what a process has so far does not count."""
+        """What is kept if a process's arguments do not count; what it stores on itself does."""
         fields = state.own(process)
-        state.heap[process] = {}
+        own = {} if process.kind.role != "process" else fields
+        state.heap[process] = {k: v for k, v in own.items() if k not in _LOST_AT_START}
         try:
-            return self.kept(state)
+            return (self.kept(state) | state.reach([process])) - {process}
         finally:
             state.heap[process] = fields
 
@@ -290,6 +294,10 @@ class Library(Views):
             return frozenset({owner})  # stands for the segment in which it lies
         if owner.kind.role == "view":
             return self.attribute_of_view(owner, name, node, state)
+        if name == "value" and owner.kind.role == "shared":
+            self.tell_call(Call(None, name, owner, ()), state)
+        if name in {"value", "raw"} and owner.kind.name in _NUMBERED:
+            return NOTHING
         return frozenset({Bound(owner, name)})
 
     def call_method(
@@ -330,9 +338,7 @@ class Library(Views):
             state.status[executor] = frozenset({RUNNING})
             future = self.make(FUTURE, call.node, state)
             self.executor_of[future] = executor
-            if call.name == "submit":
-                return frozenset({future})
-            return self.container(call.node, frozenset({future}), state)
+            return frozenset({future})
         if call.name == "shutdown":
             wait = call.argument("wait", 0)
             if wait is None or Const(False) not in wait.refs:
@@ -358,6 +364,7 @@ class Library(Views):
         assert call.node is not None
         if call.name in {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}:
             state.status[pool] = frozenset({RUNNING})
+            self._tasked(pool, call, state)
             future = self.make(FUTURE, call.node, state)
             future.text = "AsyncResult"
             self.executor_of[future] = pool
@@ -367,6 +374,18 @@ class Library(Views):
         elif call.name == "terminate":
             state.note([pool], KILLED, surely=self.surely)
         return NOTHING
+
+    def _tasked(self, pool: Thing, call: Call, state: State) -> None:
+        """A pool gets the arguments of a task: it forgets them when they have been sent."""
+        if "proxy" not in self.roles:  # nothing else of interest can be sent
+            return
+        self.state = state
+        kept = self.kept_by_names()
+        for argument in call.arguments[1:]:
+            for node, refs in self._pieces(argument, state):
+                items = self._handed(pool, "args", node, refs, kept, state)
+                named = (each for each in items if not each.inline)
+                state.handed[pool] = (*state.handed.get(pool, ()), *named)
 
     def method_of_shared(self, thing: Thing, call: Call, state: State) -> Refs:
         """Locks, queues, values: what waits for another process tells something about it."""
@@ -490,11 +509,15 @@ class Library(Views):
             state.escape(value for each in call.arguments for value in each.refs)
             if result or call.name in _ADDING:
                 return result
+        if call.name == "enter_context":
+            return closers.entered(receiver, call, state)
         self.to_stranger(call.name, [frozenset({receiver})], call.arguments, state)
         if receiver.kind.role in {"outside", "instance"} and call.node is not None:
             result = frozenset({self.thing(OUTSIDE, (receiver, call.name, "()"), call.node)})
             for each in result:
                 state.own(each)  # type: ignore[arg-type]
+                if call.name in _TAKING:  # it was there before, and its owner is a stranger
+                    state.escape([each])
             return result
         return NOTHING
 
@@ -507,6 +530,9 @@ class Library(Views):
             if self.executor_of:
                 # He goes through the results, as a progress bar does, or waits for them.
                 self.finished(frozenset(state.reach(argument.refs)), state)
+            for each in argument.refs:  # stack.callback(process.join), to_thread(process.join)
+                if isinstance(each, Bound) and each.name == "join":
+                    state.note([each.receiver], UNSURE, surely=True)
         if not MAY_JOIN.search(name):
             return
         values = [each for refs in receivers for each in refs]
@@ -535,7 +561,8 @@ def _get_context(machine: Library, name: Named, call: Call, state: State) -> Ref
     method = call.argument("method", 0)
     for each in method.refs if method else ():
         if isinstance(each, Const) and isinstance(each.value, str):
-            return frozenset({Named("mp.Context", name.library, each.value)})
+            how = "spawn" if each.value.startswith("loky") else each.value
+            return frozenset({Named("mp.Context", name.library, how)})
     return frozenset({Named("mp.Context", name.library, name.method)})
 
 
@@ -558,11 +585,15 @@ def _wait(machine: Library, name: Named, call: Call, state: State) -> Refs:
 
 
 def _futures(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name
     assert call.node is not None
     values = [each for argument in call.arguments for each in argument.refs]
     futures = frozenset(t for t in state.reach(values) if t.kind.role == "future")
-    machine.finished(futures, state)
+    limited = call.argument("timeout", 1) or call.argument("return_when", 2)
+    if limited and name.name == "futures.wait" and not machine.in_loop():
+        known = (machine.executor_of.get(each) for each in futures)
+        state.note([each for each in known if each is not None], TOLD, surely=True)
+    else:
+        machine.finished(futures, state)
     return machine.container(call.node, futures, state)
 
 
@@ -611,41 +642,6 @@ def _rows(machine: Library, name: Named, call: Call, state: State) -> Refs:
     return machine.pairs(call.node, columns, state)
 
 
-def _getattr(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name
-    assert call.node is not None
-    found: Refs = NOTHING
-    if len(call.arguments) > 1:
-        for key in call.arguments[1].refs:
-            if isinstance(key, Const) and isinstance(key.value, str):
-                found = machine.attribute(call.arguments[0].refs, key.value, call.node, state)
-    return found.union(*(each.refs for each in call.arguments[2:]))
-
-
-def _setattr(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    del name, machine
-    if len(call.arguments) == 3:
-        owner, key, value = (each.refs for each in call.arguments)
-        names = [k.value for k in key if isinstance(k, Const) and isinstance(k.value, str)]
-        for thing in owner:
-            if isinstance(thing, Thing):
-                state.put(thing, names[0] if names else "*", value, add=True)
-        if not any(isinstance(thing, Thing) for thing in owner):
-            state.escape(value)
-    return NOTHING
-
-
-def _namespace(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    """globals(), locals(), vars(): what is put there is kept."""
-    assert call.node is not None
-    if name.name == "builtins.vars" and call.arguments:
-        return call.arguments[0].refs
-    thing = machine.thing(OUTSIDE, (name.name, machine.module), call.node)
-    state.own(thing)
-    state.escaped.add(thing)
-    return frozenset({thing})
-
-
 def _ends(machine: Library, name: Named, call: Call, state: State) -> Refs:
     """sys.exit(), os._exit(): nothing comes after."""
     del call
@@ -686,9 +682,12 @@ def _spawn(machine: Library, name: Named, call: Call, state: State) -> Refs:
     assert call.node is not None
     process = machine.make(MAKERS["mp.Process"], call.node, state)
     process.library, process.method = name.library, "spawn"
-    machine.given(process, call, {"fn": 0, "args": 1}, state, 0)
     join = call.argument("join", 3)
-    if join is not None and Const(False) in join.refs:
+    leaves = join is not None and Const(False) in join.refs
+    # Who waits in it has the arguments meanwhile.
+    mark = 0 if leaves else len(machine.temporaries[-1])
+    machine.given(process, call, {"fn": 0, "args": 1}, state, mark)
+    if leaves:
         state.start(process)
     else:
         state.status[process] = frozenset({ENDED})
@@ -712,19 +711,12 @@ def _empty(machine: Library, name: Named, call: Call, state: State) -> Refs:
     return machine.container(call.node, NOTHING, state)
 
 
-def _closing(machine: Library, name: Named, call: Call, state: State) -> Refs:
-    """contextlib.closing(x): a `with` of x itself, which is closed: a pool goes on working."""
-    del machine, name
-    found = call.arguments[0].refs if call.arguments else NOTHING
-    for each in found:
-        if isinstance(each, Thing) and each.kind.role == "pool":
-            state.put(each, ONLY_CLOSED, TRUE)
-    return found
-
-
 _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
-    "contextlib.closing": _closing,
+    "contextlib.closing": closers.closing,
+    "contextlib.ExitStack": closers.exit_stack,
+    "contextlib.AsyncExitStack": closers.exit_stack,
     "mp.get_context": _get_context,
+    "mp.Context": _get_context,
     "mp.active_children": _active_children,
     "mp.wait": _wait,
     "mp.spawn": _spawn,
@@ -752,11 +744,11 @@ _FUNCTIONS: dict[str, Callable[[Library, Named, Call, State], Refs]] = {
     "builtins.max": _element,
     "builtins.enumerate": _rows,
     "builtins.zip": _rows,
-    "builtins.getattr": _getattr,
-    "builtins.setattr": _setattr,
-    "builtins.globals": _namespace,
-    "builtins.locals": _namespace,
-    "builtins.vars": _namespace,
+    "builtins.getattr": reflection.attribute_of,
+    "builtins.setattr": reflection.set_attribute,
+    "builtins.globals": reflection.namespace,
+    "builtins.locals": reflection.namespace,
+    "builtins.vars": reflection.namespace,
     "sys.exit": _ends,
     "os._exit": _ends,
     "builtins.exit": _ends,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame
-from holdfast.lint.catalogue import INSTANCE, MAKERS, OUTSIDE
+from holdfast.lint.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
+from holdfast.lint.closers import closed_with
 from holdfast.lint.conditions import (
     Conditions,
     expects_failure,
@@ -23,38 +23,20 @@ from holdfast.lint.conditions import (
     is_main_block,
 )
 from holdfast.lint.events import Call
-from holdfast.lint.expressions import element_key
+from holdfast.lint.expressions import as_key, element_key
 from holdfast.lint.functions import all_arguments, facts
 from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import ENDED, KILLED, NEW, PLAIN, State
+from holdfast.lint.state import ENDED, KILLED, PLAIN, State
 from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
-from holdfast.lint.views import CLOSED, ONLY_CLOSED, TRUE
+from holdfast.lint.views import CLOSED, TRUE
+from holdfast.lint.ways import Flow, fewer, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-# How many ways through a function are followed side by side.
-MOST_WAYS = 4
-
 # How many things a state may hold before those that nobody can reach are looked for.
 MOST_THINGS = 60
-
-
-@dataclass(slots=True)
-class Flow:
-    """Where the ways through some statements lead."""
-
-    after: list[State] = field(default_factory=list[State])
-    breaks: list[State] = field(default_factory=list[State])
-    continues: list[State] = field(default_factory=list[State])
-    returns: list[tuple[State, Refs]] = field(default_factory=list[tuple[State, Refs]])
-
-    def leave(self, other: Flow) -> None:
-        """The ways of `other` that do not go on behind it."""
-        self.breaks += other.breaks
-        self.continues += other.continues
-        self.returns += other.returns
 
 
 class Machine(Conditions):
@@ -87,7 +69,7 @@ class Machine(Conditions):
                     self.tell_end(end)
         finally:
             self._exit()
-        final = _merged(ends) if ends else state
+        final = merged(ends) if ends else state
         final.dead = False
         return final
 
@@ -112,6 +94,8 @@ class Machine(Conditions):
                 state.own(thing)
                 state.escaped.add(thing)
                 variables[each.arg] = frozenset({thing})
+            defaults = self.defaults(function, state).items()
+            variables.update((name, refs) for name, refs in defaults if _is_context(refs))
             if receiver is not None and given:
                 variables[given[0].arg] = frozenset({receiver})
             state.frames[frame.number] = variables
@@ -119,7 +103,7 @@ class Machine(Conditions):
             for at, refs in ways:
                 self.leave(frame, at, refs)
             if ways:
-                state.become(_merged([at for at, _ in ways]))
+                state.become(merged([at for at, _ in ways]))
         finally:
             self._exit()
 
@@ -190,13 +174,11 @@ class Machine(Conditions):
             ends = self.run(body, [state]).after
         finally:
             self._exit()
-        final = _merged(ends) if ends else state
+        final = merged(ends) if ends else state
         layer = self.memory.layer
         layer.frames[frame.number] = names = final.frames.get(frame.number, {})
         layer.heap.update(final.heap)
-        layer.rooted |= final.escaped
-        for refs in names.values():
-            layer.rooted.update(each for each in refs if isinstance(each, Thing))
+        layer.rooted |= final.reach([*final.escaped, *NOTHING.union(*names.values())])
 
     def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
         """Follow the body of a function; each way out with what it returns."""
@@ -229,7 +211,7 @@ class Machine(Conditions):
                     after += one.after
                 else:
                     after.append(state)
-            flow.after = after if len(after) == 1 and not after[0].dead else _fewer(after)
+            flow.after = after if len(after) == 1 and not after[0].dead else fewer(after)
         return flow
 
     def statement(self, node: ast.stmt, state: State) -> Flow | None:
@@ -298,7 +280,10 @@ class Machine(Conditions):
             for each in target.elts:
                 self.delete(each, state)
         elif isinstance(target, ast.Subscript):
-            self.eval(target.value, state)
+            key = element_key(target.slice)
+            for owner in self.eval(target.value, state):
+                if isinstance(owner, Thing) and key:
+                    state.put(owner, key, NOTHING)
 
     def _do_import(self, node: ast.Import, state: State) -> None:
         for alias in node.names:
@@ -450,7 +435,7 @@ class Machine(Conditions):
 
     def _assign_element(self, target: ast.Subscript, refs: Refs, state: State) -> None:
         owners = self.eval(target.value, state)
-        self.eval(target.slice, state)
+        index = as_key(self.eval(target.slice, state))
         key = element_key(target.slice)
         for owner in owners:
             if not isinstance(owner, Thing):
@@ -458,8 +443,8 @@ class Machine(Conditions):
             elif key and owner.kind.role == "container":
                 self.replaced |= state.get(owner, key)
                 state.put(owner, key, refs)
-            elif refs:
-                state.put(owner, "*", refs, add=True)
+            elif refs | index:
+                state.put(owner, "*", refs | index, add=True)
         if not owners:
             state.escape(refs)
 
@@ -473,6 +458,8 @@ class Machine(Conditions):
                     found |= exact
                 elif thing.kind.role == "outside":
                     found |= self.outside_attribute(thing, f"[{number}", target, state)
+                elif thing.kind.role == "future":
+                    self.finished(frozenset({thing}), state)
                 elif state.get(thing, "*"):
                     found |= state.elements(thing)
             self.assign(target, found, state)
@@ -497,7 +484,7 @@ class Machine(Conditions):
             if len(node.orelse) != 1 or not isinstance(node.orelse[0], ast.If):
                 break
             node = node.orelse[0]
-            flow.after = _fewer(flow.after)
+            flow.after = fewer(flow.after)
         if rest is not None:
             one = self.run(node.orelse, [rest])
             flow.leave(one)
@@ -531,7 +518,7 @@ class Machine(Conditions):
             self.loops -= 1
         ends = self.run(node.orelse, at) if at else Flow()
         flow.leave(ends)
-        flow.after = _fewer([*flow.after, *ends.after])
+        flow.after = fewer([*flow.after, *ends.after])
         return flow
 
     def _round(
@@ -540,7 +527,7 @@ class Machine(Conditions):
         """One round of a loop: the states for the next one, and those that break."""
         one = self.run(body, states)
         flow.returns += one.returns
-        return _fewer([*one.after, *one.continues]), one.breaks
+        return fewer([*one.after, *one.continues]), one.breaks
 
     def _do_while(self, node: ast.While, state: State) -> Flow:
         flow = Flow()
@@ -552,6 +539,9 @@ class Machine(Conditions):
                 inside: list[State] = []
                 for each in at:
                     yes, no = self.branch(node.test, each)
+                    if self.replaced and yes is not None:  # while (x := ...)
+                        self.check_drops(yes, node.test, "rebound")
+                        self.replaced.clear()
                     self._polled(node.test, yes, no)
                     if yes is not None:
                         inside.append(yes)
@@ -571,9 +561,9 @@ class Machine(Conditions):
                     out.append(no)
         finally:
             self.loops -= 1
-        ends = self.run(node.orelse, _fewer(out)) if out else Flow()
+        ends = self.run(node.orelse, fewer(out)) if out else Flow()
         flow.leave(ends)
-        flow.after = _fewer([*flow.after, *ends.after])
+        flow.after = fewer([*flow.after, *ends.after])
         return flow
 
     def _polled(self, test: ast.expr, yes: State | None, no: State | None) -> None:
@@ -602,8 +592,9 @@ class Machine(Conditions):
         for item in node.items:
             refs = self.eval(item.context_expr, state)
             held.append(refs)
+            entered = self._entered(refs, item, state)
             if item.optional_vars is not None:
-                self.assign(item.optional_vars, self._entered(refs, item, state), state)
+                self.assign(item.optional_vars, entered, state)
         # What is entered is kept by the statement itself.
         self.held_by_with.extend(held)
         key = f"with {id(node)}"
@@ -617,8 +608,8 @@ class Machine(Conditions):
         for end in ends:
             refs = self.variables(end).pop(key, NOTHING)
             for each in refs:
-                if isinstance(each, Thing):
-                    self._closed(each, end)
+                for thing in closed_with(each, end) if isinstance(each, Thing) else ():
+                    self._closed(thing, end)
             self.check_drops(end, node, "scope")
         return flow
 
@@ -640,7 +631,7 @@ class Machine(Conditions):
         """The `with` of a thing is over."""
         if thing.kind.role == "executor":
             state.note([thing], ENDED, surely=True)
-        elif thing.kind.role == "pool" and not state.get(thing, ONLY_CLOSED):
+        elif thing.kind.role == "pool":
             state.note([thing], KILLED, surely=True)
         elif thing.kind.role in {"segment", "connection", "view"}:
             state.put(thing, CLOSED, TRUE)
@@ -660,7 +651,7 @@ class Machine(Conditions):
         if node.handlers:
             failed = [before, *(each.copy() for each in body.after)]
             failed += [each.copy() for each, _ in body.returns]
-            start = _merged([each for each in failed if not each.dead] or [before])
+            start = merged([each for each in failed if not each.dead] or [before])
             start.exceptional = True
             for handler in node.handlers:
                 one = self.run(handler.body, [start.copy()])
@@ -668,7 +659,7 @@ class Machine(Conditions):
                 flow.after += one.after
         after = self.run(node.orelse, body.after) if body.after else Flow()
         flow.leave(after)
-        flow.after = _fewer([*flow.after, *after.after])
+        flow.after = fewer([*flow.after, *after.after])
         return self._finally(node.finalbody, flow) if node.finalbody else flow
 
     def _finally(self, body: Sequence[ast.stmt], flow: Flow) -> Flow:
@@ -676,7 +667,7 @@ class Machine(Conditions):
         for name in ("after", "breaks", "continues"):
             states: list[State] = getattr(flow, name)
             if states:
-                one = self.run(body, _fewer(states))
+                one = self.run(body, fewer(states))
                 getattr(end, name).extend(one.after)
                 one.after = []
                 end.leave(one)
@@ -697,50 +688,12 @@ class Machine(Conditions):
             one = self.run(case.body, [state.copy()])
             flow.leave(one)
             flow.after += one.after
-        flow.after = _fewer(flow.after)
+        flow.after = fewer(flow.after)
         return flow
 
 
-def calm(state: State) -> State:
-    """The state as it is for a function that is called some time later: nothing is known to run."""
-    state.status = {
-        key: frozenset({NEW}) for key, words in state.status.items() if words == frozenset({NEW})
-    }
-    state.handed = {key: items for key, items in state.handed.items() if key in state.status}
-    state.facts = {}
-    state.exceptional = state.dead = False
-    return state
-
-
-def _merged(states: Sequence[State]) -> State:
-    first = states[0]
-    for other in states[1:]:
-        first.merge(other)
-    return first
-
-
-def _fewer(states: list[State]) -> list[State]:
-    """The same ways, those that have come to the same as one, and not more than the limit.
-
-    Ways on which nothing of a library has been touched are one: what tells them apart matters to
-    no rule.
-    """
-    if len(states) == 1 and not states[0].dead:
-        return states
-    kept: list[State] = []
-    for each in states:
-        if each.dead:
-            continue
-        for other in kept:
-            if not (other.serious or each.serious) or other.same(each):
-                other.merge(each)
-                break
-        else:
-            kept.append(each)
-    if len(kept) > MOST_WAYS:
-        kept[MOST_WAYS - 1] = _merged(kept[MOST_WAYS - 1 :])
-        del kept[MOST_WAYS:]
-    return kept
+def _is_context(refs: Refs) -> bool:
+    return any(isinstance(each, Named) and each.name in CONTEXTS for each in refs)
 
 
 def _as_load(target: ast.expr) -> ast.expr:

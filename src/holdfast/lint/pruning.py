@@ -12,6 +12,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.lint import relevance
+from holdfast.lint.catalogue import Named
 from holdfast.lint.functions import facts, touched
 from holdfast.lint.library import Library
 from holdfast.lint.state import PLAIN
@@ -71,7 +72,7 @@ class Pruning(Library):
             state: As it is after the call.
         """
         key = _call_key(function, arguments)
-        inert = self.memory.inert.get(key, True)
+        inert = self.memory.inert.get(key, True) and not any(isinstance(e, Named) for e in result)
         if inert and len(self.creations) > made:
             given = [each for argument in arguments for each in argument.refs]
             given += [receiver] if receiver is not None else []

@@ -40,6 +40,13 @@ _IMPORT_INSIDE = re.compile(
     r"^[ \t]+((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+[^(\\\n]+)$", re.MULTILINE
 )
 
+# An attribute that is made of what rules want to know more of than that it is there.
+_ATTRIBUTE = re.compile(
+    r"^[ \t]+self\.(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*"
+    r"(?!queue\.|asyncio\.)[\w.]*\b(?:Queue|JoinableQueue|SharedMemory)\(",
+    re.MULTILINE,
+)
+
 # Names of other libraries that matter by themselves.
 _ALONE = {"futures.ProcessPoolExecutor", "os.fork", "struct.pack_into"}
 
@@ -87,12 +94,13 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     imported = _imported(module, project, depth)
     if not module.hinted and not imported:
         return _NOTHING
+    imported |= _renamed(module, imported)
     definitions = list(_definitions(module))
     texts: dict[ast.AST, str] = {node: _text(module, node) for node, _, _ in definitions}
     texts |= {e: _head(module, e) for e in module.tree.body if isinstance(e, ast.ClassDef)}
     words = {node: frozenset(_WORD.findall(text)) for node, text in texts.items()}
     classes: dict[ast.AST, Class | None] = {node: cls for node, cls, _ in definitions}
-    chosen: set[ast.AST] = set()
+    chosen = set(_users_of_attributes(definitions, texts))
     names: set[str] = set()
     methods: set[str] = set()
     more = [e for e, text in texts.items() if _has_library(text) or words[e] & imported]
@@ -122,6 +130,21 @@ def _found(module: Module, project: Project, depth: int) -> Worth:
     return Worth(frozenset(chosen), frozenset(names | imported), functions)
 
 
+def _users_of_attributes(
+    definitions: list[tuple[Definition, Class | None, str]], texts: dict[ast.AST, str]
+) -> Iterator[ast.AST]:
+    """The methods that use a queue or segment which the constructor of their class has made."""
+    owned: dict[ast.AST, re.Pattern[str]] = {}
+    for node, cls, name in definitions:
+        if cls is not None and name.endswith("__init__"):
+            made = set(_ATTRIBUTE.findall(texts[node]))
+            if made:
+                owned[cls.node] = re.compile(rf"\bself\.(?:{'|'.join(sorted(made))})\b")
+    for node, cls, _ in definitions if owned else ():
+        if cls is not None and cls.node in owned and owned[cls.node].search(texts[node]):
+            yield node
+
+
 def _imported(module: Module, project: Project, depth: int) -> set[str]:
     """The names that a module has of libraries, and of what is worth following elsewhere."""
     found: set[str] = set()
@@ -138,6 +161,21 @@ def _imported(module: Module, project: Project, depth: int) -> set[str]:
                 continue
             found |= _imported_from(node, alias, module, project, depth)
     return found
+
+
+def _renamed(module: Module, imported: set[str]) -> set[str]:
+    """The names that the module itself gives to what it has of libraries: `V = mp.Value`."""
+
+    def has_library(text: str) -> bool:
+        return _has_library(text) or not imported.isdisjoint(_WORD.findall(text))
+
+    return {
+        target.id
+        for node in module.tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Name))
+        for target in node.targets
+        if isinstance(target, ast.Name) and has_library(module.segment(node.value))
+    }
 
 
 def _imported_from(

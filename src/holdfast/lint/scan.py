@@ -49,6 +49,8 @@ _BY_ITSELF = re.compile(
     rb"\bos\.fork\(|^from os import .*\bfork\b|\bpack_into\(|resource_tracker\.unregister\(",
     re.MULTILINE,
 )
+# A class with bases.
+_HEIR = re.compile(rb"^class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
 # How often names are followed through files that import them from files that import them.
 _FARTHEST = 3
 _LONGEST_IMPORT = 8000
@@ -142,8 +144,20 @@ def follow(looked: Looked, ask: Callable[[Offers], dict[str, set[bytes]]]) -> li
         found += users
         offers = dict[tuple[bytes, bytes], set[bytes]]()
         for file, names in users.items():
-            merge(offers, {module_key(file): names})
+            merge(offers, {module_key(file): names | _built_on(file, names)})
     return found
+
+
+def _built_on(file: str, names: set[bytes]) -> set[bytes]:
+    """The classes of a file that inherit from what it imports."""
+    try:
+        data = read(file) if names else b""
+    except UnreadableError:
+        return set()
+    words = _any_of(names) if data else None
+    return {
+        name for name, bases in _HEIR.findall(data) if words is not None and words.search(bases)
+    }
 
 
 def merge(into: Offers, more: Offers) -> None:

@@ -30,6 +30,10 @@ NEW, RUNNING, TOLD, KILLED, UNSURE, ENDED = "new", "running", "told", "killed", 
 ALIVE = frozenset({RUNNING, TOLD, KILLED, UNSURE})
 
 
+# Roles of what is kept while it runs: started processes by multiprocessing, pools with tasks by
+# the tasks.
+_LASTING = {"process", "pool"}
+
 # Roles of things that no library has made.
 PLAIN = {"container", "instance", "outside", "partial"}
 
@@ -81,7 +85,7 @@ class Layer:
     Attributes:
         frames: Number of a module's frame: its variables at the end of the module.
         heap: Thing: its attributes then.
-        rooted: The things that a module's variables, or strangers, refer to.
+        rooted: The things that a module's variables, or strangers, lead to.
     """
 
     frames: dict[int, Names] = field(default_factory=dict[int, Names])
@@ -260,7 +264,7 @@ class State:
             for refs in self.frames.get(number, {}).values():
                 roots.extend(refs)
         for thing, words in self.status.items():
-            if thing.kind.role == "process" and words & ALIVE:
+            if thing.kind.role in _LASTING and words & ALIVE:
                 roots.append(thing)
         return self.reach(roots)
 

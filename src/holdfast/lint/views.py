@@ -11,16 +11,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.lint.expressions import Expressions
+from holdfast.lint.functions import all_arguments
 from holdfast.lint.things import NOTHING, Bound, Const, Refs, Thing
 
 if TYPE_CHECKING:
     from holdfast.lint.catalogue import Named
-    from holdfast.lint.events import Call
+    from holdfast.lint.events import Argument, Call
     from holdfast.lint.state import State
     from holdfast.lint.things import Value
 
 CREATED, CLOSED, UNLINKED, NAMED = "-created", "-closed", "-unlinked", "-named"
-ONLY_CLOSED = "-closing"  # of a pool: its `with` closes it and does not terminate it
 TRUE, FALSE = frozenset({Const(True)}), frozenset({Const(False)})
 
 # Who makes a view of a buffer.
@@ -65,6 +65,9 @@ class Views(Expressions):
         assert call.node is not None
         if name.name not in VIEWERS:
             return NOTHING
+        copy = call.argument("copy")
+        if copy is not None and copy.refs == TRUE:
+            return NOTHING
         text = "buffer" if name.name == "builtins.memoryview" else "array"
         for argument in call.arguments:
             for each in argument.refs:
@@ -93,8 +96,18 @@ class Views(Expressions):
 
     # ---- segments -------------------------------------------------------------------------------
 
-    @staticmethod
-    def set_up_segment(segment: Thing, call: Call, state: State) -> None:
+    def _is_given(self, name: Argument) -> bool:
+        """Whether a name comes from the caller, who knows it then."""
+        if any(isinstance(each, Thing) and each.kind.role == "outside" for each in name.refs):
+            return True
+        frame = self.stack[-1]
+        if frame.function is None:
+            return False
+        given = {each.arg for each in all_arguments(frame.function.node.args)}
+        used = {each.id for each in ast.walk(name.node) if isinstance(each, ast.Name)}
+        return bool(used & given - {"self", "cls"})
+
+    def set_up_segment(self, segment: Thing, call: Call, state: State) -> None:
         """A SharedMemory or ShareableList is made or attached."""
         create = call.argument("create", 1)
         made: Refs = create.refs if create is not None else FALSE
@@ -104,6 +117,9 @@ class Views(Expressions):
             made = NOTHING
         known = frozenset(each for each in made if each in TRUE | FALSE)
         state.put(segment, CREATED, known)
+        name = call.argument("name", 0 if segment.kind.name == "SharedMemory" else -1)
+        if name is not None and self._is_given(name):
+            state.put(segment, NAMED, TRUE)
         state.put(segment, CLOSED, FALSE)
         state.put(segment, UNLINKED, FALSE)
 

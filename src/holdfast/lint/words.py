@@ -34,7 +34,7 @@ def only_semaphore(thing: Thing) -> bool:
 
 def a(text: str) -> str:
     """The word with its article."""
-    return f"{'an' if text[:1].lower() in 'aeiou' or text[:2] == 'RL' else 'a'} {text}"
+    return f"{'an' if text[:1].lower() in 'aeiou' or text[:2] in ('RL', 'mm') else 'a'} {text}"
 
 
 def what(handed: Handed) -> str:
@@ -76,6 +76,11 @@ def names(handed: Handed, scene: Scene, spot: Spot | None = None) -> str:
             if isinstance(each, ast.Name) and handed.owner in scene.evaluate(each):
                 return each.id
     return scene.name_of(handed.owner)
+
+
+def by_name(spot: Spot) -> bool:
+    """Whether a process was given something by a name or a place, and not as it was made."""
+    return isinstance(spot.node, (ast.Name, ast.Attribute, ast.Subscript))
 
 
 def forgotten(process: Thing, scene: Scene, *ways: str) -> Iterator[Handed]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.findings import Place
 
     # New text, or a statement that is moved.
-    _Line: TypeAlias = "str | cst.SimpleStatementLine"
+    _Line: TypeAlias = "str | cst.SimpleStatementLine | cst.For"
 
 
 # What an expression may stand in and still be evaluated exactly once, with its statement.
@@ -88,6 +88,18 @@ class Editor:
             if (at.start.line, at.start.column) != start or (at.end.line, at.end.column) != end:
                 continue
             if isinstance(node, cst.BaseExpression):
+                return node
+        return self._in_brackets(start, end)
+
+    def _in_brackets(
+        self, start: tuple[int, int], end: tuple[int, int]
+    ) -> cst.BaseExpression | None:
+        """An expression in its own brackets, which its position leaves out."""
+        for node, at in self._positions.items():
+            if not isinstance(node, cst.BaseExpression) or len(node.lpar) != 1:
+                continue
+            first, last = (at.start.line, at.start.column - 1), (at.end.line, at.end.column + 1)
+            if first == start and last == end:
                 return node
         return None
 
@@ -198,7 +210,7 @@ class Editor:
         """A new statement after one."""
         self._after.setdefault(statement, []).append(line)
 
-    def move(self, statement: cst.SimpleStatementLine, behind: cst.CSTNode) -> None:
+    def move(self, statement: cst.SimpleStatementLine | cst.For, behind: cst.CSTNode) -> None:
         """A statement goes behind another, with the comments that belong to it."""
         self._removed.add(statement)
         self._after.setdefault(behind, []).append(statement)

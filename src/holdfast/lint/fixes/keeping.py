@@ -34,7 +34,7 @@ def keep(finding: Finding, data: bytes) -> Iterator[bytes]:
     if node is None or "has been sent" in finding.message:
         return  # a sender cannot know when the receiver has it
     owner = _owner(node)
-    if isinstance(owner, cst.Call):
+    if not isinstance(owner, (cst.Name, cst.Attribute, cst.Subscript, cst.Lambda)):
         yield from _made_in_place(finding, data)
     names = [owner.value] if isinstance(owner, cst.Name) else []
     if isinstance(owner, (cst.Call, cst.Lambda)) or finding.code == "HF105":
@@ -42,6 +42,8 @@ def keep(finding: Finding, data: bytes) -> Iterator[bytes]:
             names += [each.partition(".")[0] for each in finding.subject.names]
         if isinstance(owner, cst.Call):
             names += [each.value.value for each in owner.args if isinstance(each.value, cst.Name)]
+    elif finding.subject is not None and isinstance(owner, cst.Name):
+        names += [each.partition(".")[0] for each in finding.subject.names]
     for name in dict.fromkeys(names):
         if name.isidentifier():
             for way in _ways(editor, node):
@@ -51,8 +53,26 @@ def keep(finding: Finding, data: bytes) -> Iterator[bytes]:
 
 
 def _owner(node: cst.BaseExpression) -> cst.BaseExpression:
-    """Whose method is given as a target; else what is given itself."""
+    """Whose method is given as a target, whose element; else what is given itself."""
+    while isinstance(node, cst.Subscript):
+        node = node.value
     return node.value if isinstance(node, cst.Attribute) else node
+
+
+def _maker(node: cst.BaseExpression, finding: Finding) -> cst.BaseExpression:
+    """What is made in the arguments of a function that starts a process; else the node itself."""
+    kind = finding.subject.kind if finding.subject is not None else ""
+    if not isinstance(node, cst.Call) or not kind or _last(node.func) == kind:
+        return node
+    calls = [each.value for each in node.args if isinstance(each.value, cst.Call)]
+    made = [each for each in calls if _last(each.func) == kind]
+    return made[0] if len(made) == 1 else node
+
+
+def _last(node: cst.BaseExpression) -> str:
+    """The last part of a dotted name."""
+    last = node.attr if isinstance(node, cst.Attribute) else node
+    return last.value if isinstance(last, cst.Name) else ""
 
 
 def _ways(
@@ -103,11 +123,11 @@ def _made_in_place(finding: Finding, data: bytes) -> Iterator[bytes]:
         node = editor.expression_at(finding.place)
         if node is None:
             return
-        made = _owner(node)
-        statement = editor.statement(node)
-        if statement is None or not isinstance(made, cst.Call):
+        made = _maker(_owner(node), finding)
+        statement = editor.statement(made)
+        if statement is None or (isinstance(made, cst.Call) and _is_process(made)):
             return
-        wish = wish_for(made)
+        wish = wish_for(made) if isinstance(made, cst.Call) else _wish_of_argument(editor, made)
         if how == "instance":
             method = editor.method(node)
             if method is None:
@@ -125,6 +145,18 @@ def _made_in_place(finding: Finding, data: bytes) -> Iterator[bytes]:
         if how == "process" and (alone or not _attach(editor, statement, name)):
             continue
         yield editor.result()
+
+
+def _is_process(made: cst.Call) -> bool:
+    """Whether the process itself is made there: it is no use to keep that."""
+    return _last(made.func).endswith("Process")
+
+
+def _wish_of_argument(editor: Editor, made: cst.BaseExpression) -> str:
+    """A name for a list or tuple in the arguments: what the parameter is called, or `shared`."""
+    around = editor.parent(made)
+    keyword = around.keyword if isinstance(around, cst.Arg) else None
+    return keyword.value if keyword is not None and keyword.value != "target" else "shared"
 
 
 def wish_for(made: cst.Call) -> str:
@@ -152,10 +184,16 @@ def _to_instance(finding: Finding, data: bytes, name: str) -> bytes | None:
     _, cls, self_name = method
     attribute = _attribute(cls, name, self_name, editor)
     line = f"{self_name}.{attribute} = {name}"
-    for each in editor.preceding(statement):
-        if _assigns(each, name):
-            editor.after(each, line)
-            return editor.result()
+    outer: list[cst.CSTNode] = [statement]
+    for each in editor.around(statement):
+        if isinstance(each, cst.FunctionDef):
+            break
+        outer.append(each)
+    for around in outer:
+        for each in editor.preceding(around):  # type: ignore[arg-type]
+            if _assigns(each, name):
+                editor.after(each, line)
+                return editor.result()
     editor.before(statement, line)
     return editor.result()
 
@@ -221,7 +259,7 @@ def _attach(editor: Editor, statement: cst.SimpleStatementLine, name: str) -> bo
         editor.after(statement, f"{process}.{_of_process(name)} = {name}")
         return True
     else:
-        return False
+        return _attach_inside(editor, statement, name)
     if not isinstance(value, cst.Call):
         return False
     line = f"{process}.{_of_process(name)} = {name}"
@@ -231,6 +269,32 @@ def _attach(editor: Editor, statement: cst.SimpleStatementLine, name: str) -> bo
             return True
     editor.after(statement, line)
     return True
+
+
+def _attach_inside(editor: Editor, statement: cst.SimpleStatementLine, name: str) -> bool:
+    """`processes.append(Process(...))`, `return Process(...)`: the process gets a name before."""
+    made = _process_in(statement.body[0])
+    if made is None:
+        return False
+    process = editor.fresh("process", statement)
+    changed = _replaced_text(editor, made)
+    for inner in [each for each in editor._instead if made in editor.around(each)]:
+        del editor._instead[inner]
+    editor.replace(made, process)
+    editor.before(statement, f"{process} = {changed}")
+    editor.before(statement, f"{process}.{_of_process(name)} = {name}")
+    return True
+
+
+def _process_in(small: cst.BaseSmallStatement) -> cst.Call | None:
+    """The process that a statement makes only to hand it on."""
+    value = small.value if isinstance(small, (cst.Return, cst.Expr)) else None
+    if isinstance(small, cst.Expr) and isinstance(value, cst.Call):
+        adds = isinstance(value.func, cst.Attribute) and value.func.attr.value in {"append", "add"}
+        value = value.args[0].value if adds and len(value.args) == 1 else None
+    if isinstance(value, cst.Call) and _last(value.func).endswith("Process"):
+        return value
+    return None
 
 
 def _replaced_text(editor: Editor, value: cst.BaseExpression) -> str:

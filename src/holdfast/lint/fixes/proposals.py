@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from holdfast.lint.fixes import keeping, processes, segments
+from holdfast.lint.fixes import keeping, processes, queues, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,14 +29,17 @@ SAFE: dict[str, tuple[Proposer, ...]] = {
     "HF303": (segments.name_segment,),
     "HF304": (segments.untracked,),
     "HF309": (segments.unlink,),
-    "HF602": (processes.close_writer,),
+    "HF602": (processes.close_writer, processes.close_in_child),
+    "HF614": (queues.put_known_copy,),
 }
 UNSAFE: dict[str, tuple[Proposer, ...]] = {
-    "HF202": (processes.join,),
+    **dict.fromkeys(("HF102", "HF201", "HF202"), (processes.join,)),
     "HF301": (segments.return_owner,),
     "HF306": (segments.unlink_later,),
     "HF311": (segments.remove,),
     "HF501": (processes.wait_for_pool,),
+    "HF612": (queues.join_later,),
+    "HF614": (queues.put_copy,),
 }
 
 

@@ -69,6 +69,8 @@ def _copies(finding: Finding, data: bytes) -> Iterator[bytes]:
     if node is None or function is None:
         return
     name = _bound_to(editor, node)
+    if _written(editor, function, name):
+        return  # what is written into a copy nobody else would see
     changed = False
     for each in m.findall(function.body, m.Return()):
         if editor.function(each) is not function or not isinstance(each, cst.Return):
@@ -82,6 +84,24 @@ def _copies(finding: Finding, data: bytes) -> Iterator[bytes]:
             changed = True
     if changed:
         yield editor.result()
+
+
+def _written(editor: Editor, function: cst.FunctionDef, name: str) -> bool:
+    """Whether a function, or who calls it in this file, writes into the view that it returns."""
+    text = editor.module.code
+    maker = re.escape(function.name.value)
+    results = set(re.findall(rf"\b(\w+)\s*=\s*(?:[\w.]+\.)?{maker}\(", text))
+    if name and _writes(editor.text(function.body), name):
+        return True
+    return any(_writes(text, each) for each in results)
+
+
+def _writes(text: str, name: str) -> bool:
+    view = re.escape(name)
+    return bool(
+        re.search(rf"\b{view}(?:\[[^\n=]*\])+\s*(?:[-+*/%&|^@]|//|\*\*|<<|>>)?=(?!=)", text)
+        or re.search(rf"\b{view}\.(?:fill|sort|put|partition)\(|\bcopyto\(\s*{view}\b", text)
+    )
 
 
 def _below(node: cst.CSTNode) -> set[cst.CSTNode]:
@@ -132,8 +152,22 @@ def return_owner(finding: Finding, data: bytes) -> Iterator[bytes]:
                 text = text[1:-1]
             editor.replace(each.value, f"{text.rstrip(', ')}, {owner}")
             changed = True
-    if changed:
+    if changed and _taken_apart(editor, function, owner):
         yield editor.result()
+
+
+def _taken_apart(editor: Editor, function: cst.FunctionDef, owner: str) -> bool:
+    """Callers in the file take both; False if one of them does something else with the result."""
+    for call in m.findall(editor.module, m.Call(func=m.Name(function.name.value))):
+        assign = editor.parent(call)
+        around = editor.parent(assign) if assign is not None else None
+        if not isinstance(assign, cst.Assign) or not isinstance(around, cst.SimpleStatementLine):
+            return False
+        target = assign.targets[0].target
+        if len(assign.targets) != 1 or not isinstance(target, cst.Name):
+            return False
+        editor.replace(target, f"{target.value}, {editor.fresh(owner, around)}")
+    return True
 
 
 def name_segment(finding: Finding, data: bytes) -> Iterator[bytes]:

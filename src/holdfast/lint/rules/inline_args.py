@@ -43,11 +43,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.lint import words
 from holdfast.lint.events import Rule
+from holdfast.lint.rules.temporary_owner import temporary_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.findings import Finding
+    from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Drop, Scene
     from holdfast.lint.state import Handed, Spot
     from holdfast.lint.things import Thing
@@ -62,17 +63,23 @@ class InlineArgs(Rule):
         """What nothing but the arguments refers to dies when the process is started."""
         del call
         for each in words.forgotten(process, scene, "args", "kwargs"):
-            yield from self._about(each, each.spots[-1], scene)
+            yield from self._about(each, each.spots[-1], scene, "high")
 
     def on_drop(self, drop: Drop, scene: Scene) -> Iterator[Finding]:
         """What was made in the arguments of a function that starts a process with it."""
         handed = drop.handed
         if drop.moment != "temporary" or handed.inline or handed.via not in {"args", "kwargs"}:
             return
-        if handed.process.kind.role == "process" and handed.owner is handed.thing:
-            yield from self._about(handed, drop.spot, scene)
+        if words.by_name(drop.spot):  # it had another place when the process was made
+            return
+        if handed.process.kind.role != "process" or temporary_owner(drop, scene) is not None:
+            return
+        if handed.owner is handed.thing:
+            yield from self._about(handed, drop.spot, scene, drop.confidence)
 
-    def _about(self, handed: Handed, spot: Spot, scene: Scene) -> Iterator[Finding]:
+    def _about(
+        self, handed: Handed, spot: Spot, scene: Scene, confidence: Confidence
+    ) -> Iterator[Finding]:
         method = scene.method(handed.process)
         thing = handed.thing
         if not words.harmed(thing, method) or words.only_semaphore(thing):
@@ -84,4 +91,5 @@ class InlineArgs(Rule):
             f"returns, {words.consequence(thing, method)}",
             fix="bind it to a name that lives until the process has been joined, and pass that",
             subject=words.subject(handed, thing.text),
+            confidence=confidence,
         )

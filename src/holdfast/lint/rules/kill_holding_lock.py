@@ -2,8 +2,9 @@
 
 ## What it does
 
-Finds `kill()` and `terminate()` of a process that was given a lock, a semaphore, a condition or a
-queue, where the same object is then used without a time limit.
+Finds `kill()` and `terminate()` of a process, or `os.kill(process.pid, SIGKILL)`, that was given a
+lock, a semaphore, a condition, a queue, or a `Value` or `Array` with a lock, where the same object
+is then used without a time limit.
 
 ## Why is this bad?
 
@@ -38,12 +39,14 @@ python/cpython#87971.
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ALIVE
+from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
@@ -55,15 +58,17 @@ if TYPE_CHECKING:
     from holdfast.lint.things import Thing
 
 _LOCKS = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition"}
+_SYNCHRONIZED = {"Value", "Array"}
 _QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
-_KILLED = "-killed"
+_LOCKED = _LOCKS | _SYNCHRONIZED | _QUEUES
+_KILLED, _TAKEN = "-killed", "-taken"
 
 
 class KillHoldingLock(Rule):
     """See the module."""
 
     code = "HF701"
-    hears = frozenset({"process", "shared"})
+    hears = frozenset({"", "process", "shared"})
 
     def __init__(self) -> None:
         self._kill: dict[Thing, tuple[Spot, str]] = {}
@@ -72,11 +77,13 @@ class KillHoldingLock(Rule):
         """A process is killed; or a lock that one had is used."""
         thing = call.receiver
         if thing is None:
+            self._signalled(call, scene)
             return
         if thing.kind.role == "process" and call.name in {"kill", "terminate"}:
             self._killed(thing, call, scene)
-        elif thing.kind.name in _LOCKS | _QUEUES and scene.state.get(thing, _KILLED) == TRUE:
-            if thing not in self._kill or not _waits(thing, call):
+        elif thing.kind.name in _LOCKED and scene.state.get(thing, _KILLED) == TRUE:
+            reads = call.name == "value" and scene.state.get(thing, _TAKEN) == TRUE
+            if thing not in self._kill or not (reads or _waits(thing, call)):
                 return
             spot, process = self._kill[thing]
             name = scene.name_of(thing)
@@ -90,19 +97,49 @@ class KillHoldingLock(Rule):
                 confidence="low" if scene.state.exceptional else "medium",
             )
 
+    def _signalled(self, call: Call, scene: Scene) -> None:
+        """`os.kill(process.pid, signal.SIGKILL)`."""
+        signal = call.argument("sig", 1)
+        if call.name != "os.kill" or signal is None or not _ends_it(signal.node):
+            return
+        for each in call.arguments[0].refs:
+            if isinstance(each, Bound) and each.receiver.kind.role == "process":
+                self._killed(each.receiver, call, scene)
+
     def _killed(self, process: Thing, call: Call, scene: Scene) -> None:
         alive = scene.state.status.get(process, frozenset()) & ALIVE
         if call.node is None or not alive:
             return
         for each in scene.state.handed.get(process, ()):
-            if each.thing.kind.name in _LOCKS | _QUEUES and each.thing.kind.role == "shared":
-                self._kill[each.thing] = (scene.spots(call.node)[-1], scene.name_of(process))
-                scene.state.put(each.thing, _KILLED, TRUE)
+            thing = each.thing
+            if thing.kind.role == "shared" and thing.kind.name in _LOCKED and not thing.lockless:
+                self._kill[thing] = (scene.spots(call.node)[-1], scene.name_of(process))
+                scene.state.put(thing, _KILLED, TRUE)
+                if thing.kind.name in _SYNCHRONIZED and _takes_locks(process, scene):
+                    scene.state.put(thing, _TAKEN, TRUE)
+
+
+def _takes_locks(process: Thing, scene: Scene) -> bool:
+    """Whether what a process runs holds the lock of a value, for longer than to read it."""
+    given = process.node.keywords if isinstance(process.node, ast.Call) else []
+    for value in (e for k in given if k.arg == "target" for e in scene.evaluate(k.value)):
+        function = value.function if isinstance(value, Bound) else value
+        if isinstance(function, Function) and any(
+            isinstance(each, ast.Attribute) and each.attr == "get_lock"
+            for each in ast.walk(function.node)
+        ):
+            return True
+    return False
+
+
+def _ends_it(signal: ast.AST) -> bool:
+    name = signal.attr if isinstance(signal, ast.Attribute) else getattr(signal, "id", "")
+    return name in {"SIGKILL", "SIGTERM"} or getattr(signal, "value", None) in {9, 15}
 
 
 def _waits(thing: Thing, call: Call) -> bool:
     """Whether a call would wait for ever for the lock of something."""
-    if thing.kind.name in _LOCKS:
+    if thing.kind.name in _LOCKS | _SYNCHRONIZED:
         if call.name == "__exit__":  # what was a `with`
             return True
         limits = [call.argument("timeout", 1), call.argument("block", 0)]

@@ -4,7 +4,7 @@
 
 Finds a shared object, or an object that owns one, which a function gives to a process and then
 drops by returning, although the process has not been joined: nothing stores it, and it is not
-returned together with the process.
+returned together with the process. So it is with what is deleted, or taken out of a container.
 
 ## Why is this bad?
 
@@ -63,7 +63,10 @@ class LocalDropped(Rule):
     def on_drop(self, drop: Drop, scene: Scene) -> Iterator[Finding]:
         """A scope ends, or a name is deleted, and with it what a process uses."""
         handed = drop.handed
-        if drop.moment not in {"scope", "deleted", "unstarted"} or handed.inline:
+        given_up = drop.moment == "temporary" and words.by_name(drop.spot)
+        if handed.inline or not (given_up or drop.moment in {"scope", "deleted", "unstarted"}):
+            return
+        if given_up and handed.via not in {"args", "kwargs"}:
             return
         if handed.process.kind.role != "process" or handed.via == "closure":
             return
@@ -71,11 +74,14 @@ class LocalDropped(Rule):
         if not words.harmed(handed.thing, method) or words.only_semaphore(handed.thing):
             return
         name = words.names(handed, scene, drop.spot)
+        when = f"when {scene.function or 'the block'} ends, while the process may be running"
+        if given_up:
+            line = getattr(drop.where, "lineno", 0)
+            when = f"at line {line}, where only the arguments of the process still refer to it"
         yield self.found(
             scene,
             drop.spot,
-            f"{name} ({words.what(handed)}) dies when {scene.function or 'the block'} ends, while "
-            f"the process may be running: {words.consequence(handed.thing, method)}",
+            f"{name} ({words.what(handed)}) dies {when}: {words.consequence(handed.thing, method)}",
             fix=f"keep {name} as long as the process runs: on self, in what is returned, or join "
             "the process here",
             subject=words.subject(handed, name),

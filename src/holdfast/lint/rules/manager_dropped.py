@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Drop, Scene
+    from holdfast.lint.state import Handed
     from holdfast.lint.things import Refs
 
 _KEEP = "keep the manager, or its proxy, until the processes have been joined"
@@ -113,23 +114,29 @@ class ManagerDropped(Rule):
                     self._manager_of[made] = manager
         if call.name not in {"shutdown", "__exit__"}:
             return
-        for process, items in scene.state.handed.items():
-            sure = words.running(scene.state.status.get(process, frozenset()))
+        for process, said in scene.state.status.items():
+            sure = words.running(said)
             if process.kind.role != "process" or sure is None:
                 continue
-            for each in items:
-                mine = each.thing is manager or self._manager_of.get(each.thing) is manager
-                if mine and each.via != "target":
-                    yield self._about(
-                        call.node if call.node is not None else each.spots[-1],
-                        f"the manager is shut down while {scene.name_of(process)}, which was given "
-                        f"{'a segment' if each.thing is not manager else 'a proxy'} of it, has "
-                        "not been joined",
-                        manager,
-                        "low" if scene.state.exceptional else sure,
-                        scene,
-                    )
-                    return
+            given = [e for e in scene.state.handed.get(process, ()) if e.via != "target"]
+            things = {each.thing for each in given}
+            if process.cls is not None:  # it may keep a proxy itself
+                things |= {e for e in scene.state.reach([process]) if e.kind.role == "proxy"}
+            mine = [each for each in things if manager in (each, each.base, self._of(each))]
+            if mine:
+                segment = any(self._of(each) is manager for each in mine)
+                yield self._about(
+                    call.node if call.node is not None else _spot(process, given),
+                    f"the manager is shut down while {scene.name_of(process)}, which was given "
+                    f"{'a segment' if segment else 'a proxy'} of it, has not been joined",
+                    manager,
+                    "low" if scene.state.exceptional else sure,
+                    scene,
+                )
+                return
+
+    def _of(self, segment: Thing) -> Thing | None:
+        return self._manager_of.get(segment)
 
     def on_return(self, refs: Refs, node: ast.AST, scene: Scene) -> Iterator[Finding]:
         """A SharedMemoryManager goes, and its segments are kept or in use."""
@@ -167,6 +174,12 @@ class ManagerDropped(Rule):
     ) -> Finding:
         subject = Subject("Manager", words.a(manager.text), (scene.name_of(manager),))
         return self.found(scene, at, message, fix=_KEEP, subject=subject, confidence=sure)
+
+
+def _spot(process: Thing, given: list[Handed]) -> Spot:
+    if given:
+        return given[-1].spots[-1]
+    return Spot(process.module, process.function, process.node)
 
 
 def running(drop: Drop, scene: Scene) -> Confidence:

@@ -4,7 +4,7 @@
 
 Finds a reader that waits for the end of data (`recv()` in a loop until `EOFError`) while its own
 process still has the writing end open: the parent, which gave it to a child and did not close its
-own, or a forked child, which has inherited the parent's.
+own, or a forked child, which has inherited the parent's, or has both ends on its object.
 
 ## Why is this bad?
 
@@ -53,7 +53,7 @@ from holdfast.findings import Subject
 from holdfast.lint.around import caught, in_loop
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ALIVE
-from holdfast.lint.things import Function
+from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import CLOSED, may
 
 if TYPE_CHECKING:
@@ -108,7 +108,11 @@ class PipeEndKept(Rule):
     def _child_reads(self, process: Thing, scene: Scene) -> Iterator[Finding]:
         items = scene.state.handed.get(process, ())
         for each in items:
-            if each.thing.kind.name != "Connection" or each.via not in {"args", "kwargs"}:
+            if each.thing.kind.name != "Connection":
+                continue
+            if each.via == "target":
+                yield from self._object_reads(each, items, process, scene)
+            if each.via not in {"args", "kwargs"}:
                 continue
             writer = scene.peer_of(each.thing)
             if writer is None or writer not in scene.held() or may(scene.state, writer, CLOSED):
@@ -127,6 +131,30 @@ class PipeEndKept(Rule):
                         scene,
                     )
                     break
+
+    def _object_reads(
+        self, reader: Handed, items: tuple[Handed, ...], process: Thing, scene: Scene
+    ) -> Iterator[Finding]:
+        """The target is a method of an object that has both ends, and closes none of them."""
+        writer = scene.peer_of(reader.thing)
+        end = [each for each in items if each.thing is writer and each.owner is reader.owner]
+        if writer is None or not end or may(scene.state, writer, CLOSED):
+            return
+        for bound in scene.state.get(process, "_target") or self._targets(process, scene):
+            method = bound.function if isinstance(bound, Bound) else None
+            if method is None or not _reads(method, f"self{reader.path}"):
+                continue
+            if _may_close(method, scene):
+                continue
+            name = f"{scene.name_of(reader.owner)}{end[0].path}"
+            yield self._about(
+                reader,
+                f"the forked child has {end[0].path.lstrip('.')}, the writing end, too, and waits "
+                "for the end of data: EOFError never comes, even when the parent has closed it",
+                f"close {name} in the child before it reads, or send a last message",
+                scene,
+            )
+            return
 
     def _targets(self, process: Thing, scene: Scene) -> frozenset[object]:
         node = process.node
@@ -173,6 +201,21 @@ def _leaves(loop: ast.While) -> bool:
     return False
 
 
+def _may_close(method: Function, scene: Scene) -> bool:
+    """Whether a method closes something, by itself or in another one of its object."""
+    for each in ast.walk(method.node):
+        func = each.func if isinstance(each, ast.Call) else None
+        if not isinstance(func, ast.Attribute):
+            continue
+        if func.attr == "close":
+            return True
+        if method.cls is not None and isinstance(func.value, ast.Name) and func.value.id == "self":
+            other = scene.method_of(method.cls, func.attr, scene.state)
+            if other is None or "close" in ast.unparse(other.node):
+                return True
+    return False
+
+
 def _parameter(function: object, process: Thing, thing: Thing, scene: Scene) -> str:
     """The parameter of a target under which it gets something."""
     if not isinstance(function, Function) or not isinstance(process.node, ast.Call):
@@ -185,6 +228,10 @@ def _parameter(function: object, process: Thing, thing: Thing, scene: Scene) -> 
             for name, item in zip(names, keyword.value.elts, strict=False):
                 if thing in scene.evaluate(item):
                     return name
+        elif keyword.arg == "kwargs" and isinstance(keyword.value, ast.Dict):
+            for key, item in zip(keyword.value.keys, keyword.value.values, strict=True):
+                if isinstance(key, ast.Constant) and thing in scene.evaluate(item):
+                    return str(key.value)
     return ""
 
 
@@ -194,8 +241,8 @@ def _reads(function: Function, parameter: str) -> bool:
         isinstance(each, ast.Call)
         and isinstance(each.func, ast.Attribute)
         and each.func.attr in _READING
-        and isinstance(each.func.value, ast.Name)
-        and each.func.value.id == parameter
+        and isinstance(each.func.value, (ast.Name, ast.Attribute))
+        and ast.unparse(each.func.value) == parameter
         and _until_the_end(function.module, each)
         for each in ast.walk(function.node)
     )

@@ -92,11 +92,14 @@ class ProxyLastUse(Rule):
         if manager is None or manager not in scene.kept():
             return
         sure = running(drop, scene)
+        who = "the process that was given it starts"
+        if handed.process.kind.role == "pool":
+            who = "a task that was given it waits for a worker"
         yield self._about(
             drop.spot,
             handed.thing,
-            "is dropped here while the process that was given it starts: if its last proxy goes "
-            "first, the manager deletes the object (RemoteError, KeyError)",
+            f"is dropped here while {who}: if its last proxy goes first, the manager deletes the "
+            "object (RemoteError, KeyError)",
             "medium" if sure == "high" else "low",
             scene,
         )

@@ -2,8 +2,9 @@
 
 ## What it does
 
-Finds `queue.put(name)` of a `multiprocessing.Queue` where the same function then changes the object
-in place: by an assignment to an element, or by `append`, `clear`, `update` and the like.
+Finds `queue.put(name)` and `queue.put(self.name)` of a `multiprocessing.Queue` where the same
+function then changes the object in place: by an assignment to an element, or by `append`, `clear`,
+`update` and the like.
 
 ## Why is this bad?
 
@@ -72,17 +73,18 @@ class QueuePutMutated(Rule):
         if queue.kind.role != "shared" or queue.kind.name not in _QUEUES or not call.arguments:
             return
         node = call.arguments[0].node
-        if not isinstance(node, ast.Name):
+        name = _dotted(node)
+        if not name:
             return
-        change = _change_after(scene.module.tree, call.node, node.id)
+        change = _change_after(scene.module.tree, call.node, name)
         if change is not None:
             yield self.found(
                 scene,
                 node,
-                f"{node.id} is changed in line {change.lineno} after it has been put on "
+                f"{name} is changed in line {change.lineno} after it has been put on "
                 f"{scene.name_of(queue)}, which pickles it later: the receiver may get it changed",
-                fix=f"put a copy of {node.id}, or make a new one for each item",
-                subject=Subject(queue.kind.name, f"a {queue.text}", (node.id,)),
+                fix=f"put a copy of {name}, or make a new one for each item",
+                subject=Subject(queue.kind.name, f"a {queue.text}", (name,)),
                 confidence="low" if scene.state.exceptional else "medium",
             )
 
@@ -90,6 +92,7 @@ class QueuePutMutated(Rule):
 def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     """The statement that changes what a name stands for, after a call, before it is rebound."""
     inside = call
+    array = _is_array(tree, call, name)
     for around in ancestors(tree, call):
         for field in ("body", "orelse", "finalbody"):
             block: list[ast.stmt] = getattr(around, field, None) or []
@@ -104,7 +107,7 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
                 if target is None or not _binds(target, name):
                     later += block[:at]  # the next round
             for statement in later:
-                how = _does(statement, name)
+                how = _does(statement, name, array)
                 if how == "changes":
                     return statement
                 if how == "ends":
@@ -115,12 +118,39 @@ def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
     return None
 
 
-def _does(statement: ast.stmt, name: str) -> str:
+def _is_array(tree: ast.AST, call: ast.AST, name: str) -> bool:
+    """Whether all that the function around a call assigns to a name is changed by `+=`."""
+    function = next((each for each in ancestors(tree, call) if isinstance(each, _FUNCTIONS)), tree)
+    values = [
+        each.value
+        for each in ast.walk(function)
+        if isinstance(each, ast.Assign) and any(_is(target, name) for target in each.targets)
+    ]
+    return bool(values) and all(map(_makes_array, values))
+
+
+def _makes_array(value: ast.expr) -> bool:
+    func = value.func if isinstance(value, ast.Call) else None
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        return func.value.id in {"np", "numpy"}
+    lists = isinstance(func, ast.Name) and func.id in {"bytearray", "list"}
+    return lists or isinstance(value, (ast.List, ast.ListComp))
+
+
+def _does(statement: ast.stmt, name: str, array: bool) -> str:
     """What a statement does with what a name stands for: "changes", "ends" or nothing."""
     if isinstance(statement, (ast.Return, ast.Raise, ast.Break)):
         return "ends"
+    root = name.partition(".")[0]
+    if array and isinstance(statement, ast.AugAssign) and _is(statement.target, name):
+        return "changes"
     for each in ast.walk(statement):
-        if isinstance(each, ast.Name) and each.id == name and not isinstance(each.ctx, ast.Load):
+        stored = not isinstance(getattr(each, "ctx", ast.Load()), ast.Load)
+        if stored and _dotted(each) in {root, name}:
+            return "ends"
+        # A method of the object that has it may give it another one.
+        func = each.func if isinstance(each, ast.Call) and root != name else None
+        if isinstance(func, ast.Attribute) and _is(func.value, root):
             return "ends"
     for each in ast.walk(statement):
         if isinstance(each, (ast.Assign, ast.AugAssign)):
@@ -134,7 +164,14 @@ def _does(statement: ast.stmt, name: str) -> str:
 
 
 def _is(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
+    return _dotted(node) == name
+
+
+def _dotted(node: ast.AST) -> str:
+    """`frame`, `self.frame`; nothing for what is more than a name and an attribute."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _binds(target: ast.AST, name: str) -> bool:

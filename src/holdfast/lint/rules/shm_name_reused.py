@@ -3,7 +3,8 @@
 ## What it does
 
 Finds a SharedMemory that is created under a name whose segment was unlinked before, while a process
-that was given that name has not been joined.
+that was given that name has not been joined; or by a class whose objects attach to what they find
+under that name.
 
 ## Why is this bad?
 
@@ -41,14 +42,15 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ALIVE
-from holdfast.lint.things import Const, Thing
-from holdfast.lint.views import CREATED, UNLINKED, may
+from holdfast.lint.things import NOTHING, Const, Thing
+from holdfast.lint.views import CREATED, FALSE, UNLINKED, may
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
-    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.events import Argument, Call, Scene
+    from holdfast.lint.things import Refs
 
 
 class ShmNameReused(Rule):
@@ -59,6 +61,7 @@ class ShmNameReused(Rule):
 
     def __init__(self) -> None:
         self._names: dict[Thing, str] = {}
+        self._refs: dict[Thing, Refs] = {}
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A segment is made."""
@@ -74,7 +77,27 @@ class ShmNameReused(Rule):
             for old, known in self._names.items()
         ):
             yield from self._about(given.node, name, call.node, scene)
+        if any(may(scene.state, each, CREATED) for each in mine) and self._found(given, scene):
+            text = scene.module.segment(given.node)
+            yield self._reused(
+                f"{text} was the name of a segment that is unlinked now, and others attach to what "
+                "they find under it: they keep the old memory, and never see what is in the new",
+                call.node,
+                text,
+                scene,
+            )
         self._names.update(dict.fromkeys(mine, name))
+        self._refs.update(dict.fromkeys(mine, given.refs))
+
+    def _found(self, given: Argument, scene: Scene) -> bool:
+        """Whether an attached segment and an unlinked one, both of before, had the name."""
+        before = [
+            each
+            for each in scene.state.heap
+            if each.function != scene.function and self._refs.get(each, NOTHING) & given.refs
+        ]
+        old = any(may(scene.state, each, UNLINKED) for each in before)
+        return old and any(scene.state.get(each, CREATED) == FALSE for each in before)
 
     def _about(self, given: ast.expr, name: str, node: ast.Call, scene: Scene) -> Iterator[Finding]:
         for process, said in scene.state.status.items():
@@ -83,14 +106,22 @@ class ShmNameReused(Rule):
             if not any(ast.dump(each) == name for each in ast.walk(process.node)):
                 continue
             text = scene.module.segment(given)
-            yield self.found(
-                scene,
-                node,
+            yield self._reused(
                 f"{text} was the name of a segment that is unlinked now, and "
                 f"{scene.name_of(process)}, which was given it, has not been joined: it may be "
                 "attached to the old memory, and will never see what is in the new",
-                fix="leave the name out, so that each segment gets its own, and send shm.name",
-                subject=Subject("SharedMemory", "a SharedMemory", (text,)),
-                confidence="low" if scene.state.exceptional else "medium",
+                node,
+                text,
+                scene,
             )
             return
+
+    def _reused(self, message: str, node: ast.Call, text: str, scene: Scene) -> Finding:
+        return self.found(
+            scene,
+            node,
+            message,
+            fix="leave the name out, so that each segment gets its own, and send shm.name",
+            subject=Subject("SharedMemory", "a SharedMemory", (text,)),
+            confidence="low" if scene.state.exceptional else "medium",
+        )

@@ -33,8 +33,8 @@ then. If the tracker is killed as well, the segment stays until the next boot.
 
 ## When it is safe
 
-If another process, which was given the name, unlinks it; if the segment comes from a
-`SharedMemoryManager`, which unlinks all of its own.
+If another process, which was given the name, unlinks it, or the caller, who has chosen the name; if
+the segment comes from a `SharedMemoryManager`, which unlinks all of its own.
 
 ## References
 
@@ -59,10 +59,12 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
+    from holdfast.lint.modules import Module
     from holdfast.lint.state import State
     from holdfast.lint.things import Refs
 
 _LOST = "-lost"
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class ShmNeverUnlinked(Rule):
@@ -100,13 +102,14 @@ class ShmNeverUnlinked(Rule):
             if isinstance(segment, Bound) or segment not in scene.state.heap:
                 continue
             if _is_leaking(segment, scene.state) and not _may_unlink(target, scene):  # type: ignore[arg-type]
-                sure: Confidence = "medium" if target.attr.startswith("_") else "low"
+                away = _name_is_elsewhere(segment, frozenset(), scene.state)  # type: ignore[arg-type]
+                sure: Confidence = "medium" if target.attr.startswith("_") and not away else "low"
                 yield self._about(segment, "is kept", sure, scene)  # type: ignore[arg-type]
 
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
         """The program ends."""
         del where
-        if "unlink" in scene.module.text or scene.state.exceptional:
+        if scene.state.exceptional or _is_unlinked_somewhere(scene.module):
             return
         for segment in scene.state.heap:
             if _is_leaking(segment, scene.state) and not scene.state.get(segment, _LOST):
@@ -128,6 +131,24 @@ class ShmNeverUnlinked(Rule):
             subject=Subject("SharedMemory", f"a {segment.text}", (name,)),
             confidence=sure,
         )
+
+
+def _is_unlinked_somewhere(module: Module) -> bool:
+    """Whether a module says unlink, other than in functions of its own that it never mentions."""
+    if "unlink" not in module.text:
+        return False
+    nodes = list(ast.walk(module.tree))
+    used = {each.id for each in nodes if isinstance(each, ast.Name)}
+    used |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+    for each in nodes:
+        if isinstance(each, (ast.Attribute, ast.Constant)) and "unlink" in {
+            getattr(each, "attr", ""),
+            getattr(each, "value", ""),
+        }:
+            outer = [e for e in ancestors(module.tree, each) if isinstance(e, _DEFINITIONS)]
+            if not outer or outer[-1].name in used or not isinstance(outer[-1], ast.FunctionDef):
+                return True
+    return False
 
 
 def _may_unlink(target: ast.Attribute, scene: Scene) -> bool:

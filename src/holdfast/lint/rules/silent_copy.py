@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
+from holdfast.lint.functions import all_arguments
 from holdfast.lint.things import Bound, Function, Thing
 
 if TYPE_CHECKING:
@@ -71,13 +72,17 @@ class SilentCopy(Rule):
             return
         target = call.argument("target", 1)
         arguments = call.argument("args", 3)
-        if arguments is None:
-            return
-        for position, (node, view) in enumerate(_items(arguments, scene.state)):
+        given: list[tuple[int | str, ast.AST, Thing | None]] = []
+        if arguments is not None:
+            items = _items(arguments, scene.state)
+            given += [(at, node, view) for at, (node, view) in enumerate(items)]
+        named = call.argument("kwargs", 4)
+        if named is not None:
+            given += _named_items(named, scene.state)
+        for at, node, view in given:
             if view is not None:
-                yield self._about(
-                    node, view, _writes(target, position), "medium", scene.method(process), scene
-                )
+                writes = _writes(target, at)
+                yield self._about(node, view, writes, "medium", scene.method(process), scene)
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A queue, pipe, pool or executor is given something to send."""
@@ -139,19 +144,33 @@ def _items(argument: Argument, state: State) -> Iterator[tuple[ast.AST, Thing | 
             yield item, _view(state.get(things[0], f"[{number}"))
 
 
-def _writes(target: Argument | None, position: int) -> bool | None:
+def _named_items(
+    argument: Argument, state: State
+) -> Iterator[tuple[int | str, ast.AST, Thing | None]]:
+    things = [each for each in argument.refs if isinstance(each, Thing)]
+    if isinstance(argument.node, ast.Dict) and things:
+        for key, item in zip(argument.node.keys, argument.node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, item, _view(state.get(things[0], f"[{key.value!r}"))
+
+
+def _writes(target: Argument | None, position: int | str) -> bool | None:
     """Whether a function writes into what it is given at a position; None if nobody knows."""
     answers: set[bool] = set()
     for value in target.refs if target is not None else ():
         function = value.function if isinstance(value, Bound) else value
         if not isinstance(function, Function):
             return None
-        given = [each.arg for each in function.node.args.args]
+        given = [each.arg for each in all_arguments(function.node.args)]
         if isinstance(value, Bound):
             given = given[1:]
-        if position >= len(given):
+        if isinstance(position, str):
+            name = position if position in given else ""
+        else:
+            name = given[position] if position < len(given) else ""
+        if not name:
             return None
-        answers.add(writes_into(function.node, given[position]))
+        answers.add(writes_into(function.node, name))
     return any(answers) if answers else None
 
 

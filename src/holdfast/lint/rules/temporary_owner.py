@@ -64,8 +64,12 @@ class TemporaryOwner(Rule):
             return
         thing = handed.thing
         method = scene.method(handed.process)
+        confidence = drop.confidence
         if thing.kind.role == "manager":
             then = "the manager is stopped while the process uses its proxies"
+        elif thing.kind.role == "proxy" and thing.base in scene.kept():
+            then = "the manager deletes the object, unless the process has its own proxy by then"
+            confidence = "medium" if confidence == "high" else "low"
         elif words.harmed(thing, method):
             then = words.consequence(thing, method)
         else:
@@ -77,7 +81,7 @@ class TemporaryOwner(Rule):
             f"uses: {then}",
             fix=f"bind the {owner.text} to a name that lives until its process has ended",
             subject=words.subject(handed, owner.text),
-            confidence=drop.confidence,
+            confidence=confidence,
         )
 
 

@@ -25,8 +25,8 @@ or hold a lock that the readers take, too.
 ## When it is safe
 
 While nobody else can see the memory (before the first process is started or told the name), under
-a lock that all take, and for formats of a single byte. Writes of aligned numbers through ctypes,
-NumPy scalars and `memoryview.cast` are not torn.
+a lock that all take, before an event for which the readers wait, and for formats of a single byte.
+Writes of aligned numbers through ctypes, NumPy scalars and `memoryview.cast` are not torn.
 
 ## References
 
@@ -42,6 +42,7 @@ from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
 from holdfast.lint.things import Const, Thing
+from holdfast.lint.views import CREATED, FALSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,11 @@ if TYPE_CHECKING:
     from holdfast.lint.events import Call, Scene
 
 _ONE_BYTE = re.compile(r"[@=<>!]?1?[cbB?x]")
-_LOCKING = re.compile(r"lock|mutex|semaphore|condition|\.acquire\(", re.IGNORECASE)
+# What has others wait: a lock, or an event that says that all is written.
+_LOCKING = re.compile(
+    r"lock(?!less|\s*=\s*(?:False|None))|mutex|semaphore|condition|\.acquire\(|\.set\(\)|\.wait\(",
+    re.IGNORECASE,
+)
 
 
 class TornPack(Rule):
@@ -114,10 +119,21 @@ class TornPack(Rule):
     @staticmethod
     def _new(memory: Thing, scene: Scene) -> bool:
         """Whether the memory was made in this very function, and nobody runs who was given it."""
-        if memory.function != scene.function or memory.module is not scene.module:
+        if memory.kind.role == "segment" and _is_another_ones(memory, scene):
+            return False
+        if memory.module is not scene.module:
+            return False
+        # What a constructor has made, itself or by another one, nobody knows before it is over.
+        making = scene.function.rpartition(".")[2] in {"__init__", "__new__"}
+        if memory.function != scene.function and not making:
             return False
         return not any(
             each.thing is memory
             for process in scene.state.alive()
             for each in scene.state.handed.get(process, ())
         )
+
+
+def _is_another_ones(memory: Thing, scene: Scene) -> bool:
+    """Whether a segment is another one's, who has it already."""
+    return scene.state.get(memory, CREATED) == FALSE

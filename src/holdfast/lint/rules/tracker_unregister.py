@@ -3,7 +3,7 @@
 ## What it does
 
 Finds `resource_tracker.unregister(...)` of a segment in a function that the program gives to a
-process or a pool as what it runs.
+process or a pool as what it runs, or in a program whose processes make the segments.
 
 ## Why is this bad?
 
@@ -37,6 +37,7 @@ python/cpython#82300; mlcommons/storage#777; `track` in the shared_memory docume
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from holdfast.lint.events import Call, Scene
 
 TRACK_SINCE = (3, 13)
+_MAKES = re.compile(r"SharedMemory\([^()]*\bcreate\s*=\s*True")
 
 
 class TrackerUnregister(Rule):
@@ -75,18 +77,29 @@ class TrackerUnregister(Rule):
             advice = "leave it out in a child of the creator; elsewhere attach with track=False"
         else:
             advice = "leave it out in a child of the creator: it shares the creator's tracker"
+        makes = not owned and _made_by_a_child(scene)
+        who = "the parent" if makes else "a child"
         yield self.found(
             scene,
             call.node,
-            "a child of the creator shares its resource tracker, so this removes the owner's "
+            f"{who} of the creator shares its resource tracker, so this removes the owner's "
             "entry: the owner's unlink() makes the tracker fail (KeyError), and after a crash "
             "nobody cleans up",
             fix=advice,
             subject=Subject(
                 "SharedMemory", "a segment", (scene.module.segment(call.arguments[0].node),)
             ),
-            confidence="medium" if _runs_in_a_child(scene) and not owned else "low",
+            confidence="medium" if makes or (_runs_in_a_child(scene) and not owned) else "low",
         )
+
+
+def _made_by_a_child(scene: Scene) -> bool:
+    """Whether the function at hand starts a process that makes a segment, and makes none itself."""
+    body = [each for each in scene.module.tree.body if isinstance(each, ast.FunctionDef)]
+    makers = {each.name for each in body if _MAKES.search(ast.unparse(each))}
+    around = scene.function_text(scene.module.tree)
+    targets = set(re.findall(r"\bProcess\([^()]*\btarget\s*=\s*(\w+)", around))
+    return bool(makers & targets) and not _MAKES.search(around)
 
 
 def _runs_in_a_child(scene: Scene) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pathlib
 import select
 import signal
 import sys
@@ -26,7 +27,10 @@ def run(name, write):
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
     import gate
+    import slow
 
+    os.environ["MARKS"] = os.path.join(os.getcwd(), f"marks_{name}")
+    os.mkdir(os.environ["MARKS"])
     try:
         program = importlib.import_module(name)
         result = program.main() if hasattr(program, "main") else None
@@ -34,15 +38,44 @@ def run(name, write):
         del result
     except BaseException as error:
         why = f"raised {error!r}"
-    os.write(write, why.encode())
+    slow.let_begin()
+    os.write(write, f"{why[:4000]}\n".encode())
     os._exit(0)
+
+
+def share_forkserver(names):
+    """Start one forkserver for all programs that want one; its process id."""
+    texts = (pathlib.Path(f"{name}.py").read_text() for name in names)
+    if not any("forkserver" in text for text in texts):
+        return None
+    import multiprocessing
+    from multiprocessing import forkserver
+
+    server = forkserver._forkserver
+    server.set_forkserver_preload(["targets", "multiprocessing.managers"])
+    server.ensure_running()
+    pid = server._forkserver_pid
+    server.ensure_running = lambda: None  # it is no child of the programs that ask
+    multiprocessing.context._default_context._actual_context = None  # theirs to set
+    return pid
+
+
+def end_forkserver(pid):
+    """End it, and whoever it has started for a program that is gone."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for each in (*children, pid):
+        os.kill(int(each), signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def main(seconds, names):
     """Run the programs one after the other."""
     import multiprocessing
     import multiprocessing.context
+    import multiprocessing.managers
+    import multiprocessing.pool
     import multiprocessing.popen_fork
+    import multiprocessing.popen_forkserver
     import multiprocessing.popen_spawn_posix
     import multiprocessing.sharedctypes
     import multiprocessing.synchronize  # noqa: F401
@@ -54,6 +87,7 @@ def main(seconds, names):
     # One tracker for all programs: their own would be killed with them, and the names of their
     # semaphores would stay for ever.
     resource_tracker.ensure_running()
+    server = share_forkserver(names)
     for name in names:
         read, write = os.pipe()
         pid = os.fork()
@@ -62,7 +96,7 @@ def main(seconds, names):
             run(name, write)
         os.close(write)
         said, _, _ = select.select([read], [], [], seconds)
-        why = os.read(read, 4096).decode() if said else "took too long"
+        why = os.read(read, 4096).decode().rstrip("\n") if said else "took too long"
         os.close(read)
         try:
             os.killpg(pid, signal.SIGKILL)
@@ -72,6 +106,8 @@ def main(seconds, names):
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
             why = f"died of signal {os.WTERMSIG(status)}"
         print(json.dumps({"name": name, "why": why}), flush=True)
+    if server is not None:
+        end_forkserver(server)
 
 
 if __name__ == "__main__":

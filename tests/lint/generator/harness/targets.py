@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import threading
+from multiprocessing.managers import BaseManager, BaseProxy, DictProxy, ListProxy
+
+contexts = {
+    "fork": mp.get_context("fork"),
+    "spawn": mp.get_context("spawn"),
+    "forkserver": mp.get_context("forkserver"),
+}
 
 
 def touch(shared):
     """Use a shared object as its kind is used."""
-    if hasattr(shared, "items"):
+    if isinstance(shared, BaseProxy):
+        shared._callmethod("__repr__")
+        inner = shared.values() if isinstance(shared, DictProxy) else ()
+        for each in list(shared) if isinstance(shared, ListProxy) else inner:
+            touch(each)
+    elif hasattr(shared, "items"):
         for each in shared.values():
             touch(each)
     elif isinstance(shared, (list, tuple)):
@@ -30,7 +42,7 @@ def touch(shared):
     elif hasattr(shared, "__setitem__"):
         for number in range(len(shared)):
             shared[number] = 111
-    else:
+    elif hasattr(shared, "acquire"):
         shared.acquire()
         shared.release()
 
@@ -81,3 +93,26 @@ class Passing(mp.Process):
 
     def __init__(self, shared, go):
         super().__init__(target=work, args=(shared, go))
+
+
+class Tallies(BaseManager):
+    """A manager with a type of its own."""
+
+
+Tallies.register("Tally", dict, DictProxy)
+
+_given = []
+
+
+def begin(go, *shared):
+    """What the workers of a pool or an executor do first."""
+    _given[:] = [go, *shared]
+
+
+def do(task, *more):
+    """A task: wait until the parent has gone on, use what the worker and the task were given."""
+    go, *shared = _given
+    go.wait()
+    touch([*shared, *more])
+    open(task, "x").close()
+    return task

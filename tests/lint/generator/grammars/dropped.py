@@ -1,16 +1,20 @@
-"""The grammar: create x pass x keep x join x scope, under a start method.
+"""Objects that are dropped while a process uses them: create x pass x keep x join x scope.
 
 What it keeps true: each program says with its calls of `step` where other code would run, and is
-otherwise as people write it. What `spell` makes of a choice is a whole module with a function
-`main`, or code at module level.
+otherwise as people write it.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-import textwrap
-from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from tests.lint.generator.program import marked
+from tests.lint.generator.scopes import IN_CLASS, RETURNING, SCOPES, place
+
+if TYPE_CHECKING:
+    from tests.lint.generator.program import Choice
+
+CODES = ("HF101", "HF102", "HF103", "HF104", "HF105", "HF201", "HF503")
 
 CREATE = {
     "Value": 'ctx.Value("d", 0)',
@@ -34,26 +38,17 @@ PASS = (
 )  # fmt: skip
 KEEP = ("nothing", "self", "global", "process", "returned", "table", "deleted", "replaced")
 JOIN = ("none", "join", "timeout", "finally", "told", "caller", "sometimes")
-SCOPE = ("function", "method", "constructor", "temporary", "loop", "module", "nested")
-METHODS = ("fork", "spawn")
+METHODS = ("fork", "spawn", "forkserver")
+PARTS = {
+    "create": CREATE,
+    "passing": PASS,
+    "keep": KEEP,
+    "join": JOIN,
+    "scope": SCOPES,
+    "method": METHODS,
+}
 
-IN_CLASS = {"method", "constructor", "temporary"}
 INLINE = {"inline", "inline kwargs", "inline list", "inline partial", "inline method"}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One program of the grammar."""
-
-    create: str
-    passing: str
-    keep: str
-    join: str
-    scope: str
-    method: str
-
-    def __str__(self) -> str:
-        return " / ".join(astuple(self))
 
 
 def makes_sense(choice: Choice) -> bool:
@@ -74,29 +69,15 @@ def makes_sense(choice: Choice) -> bool:
         return False
     if choice.passing == "attribute" and choice.keep not in {"nothing", "process"}:
         return False
-    if choice.keep == "returned" and choice.scope not in {"function", "method", "nested"}:
+    if choice.keep == "returned" and choice.scope not in RETURNING:
         return False
-    if choice.join == "caller" and choice.scope not in {"function", "method", "nested"}:
+    if choice.join == "caller" and choice.scope not in RETURNING:
         return False
     if choice.scope == "loop" and choice.keep in {"deleted", "replaced", "returned"}:
         return False
     if choice.scope == "module" and choice.join == "sometimes":
         return False
     return not (choice.scope == "loop" and choice.join in {"finally", "sometimes", "told"})
-
-
-def choices(count: int, seed: int, spawned: float) -> list[Choice]:
-    """Different programs, of which a part is for spawn: its processes are slow to start."""
-    everything = [
-        choice
-        for parts in itertools.product(CREATE, PASS, KEEP, JOIN, SCOPE, METHODS)
-        if makes_sense(choice := Choice(*parts))
-    ]
-    chance = random.Random(seed)
-    chance.shuffle(everything)
-    slow = [each for each in everything if each.method == "spawn"][: int(count * spawned)]
-    fast = [each for each in everything if each.method == "fork"][: count - len(slow)]
-    return fast + slow
 
 
 # ---- spelling -----------------------------------------------------------------------------------
@@ -169,26 +150,8 @@ def _launch(choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _returned(choice: Choice) -> str:
-    name = "self.shared" if choice.passing == "attribute" else "shared"
-    return f"return process, {name}" if choice.keep == "returned" else "return process"
-
-
-def _indented(text: str, depth: int = 1) -> str:
-    return textwrap.indent(text, "    " * depth)
-
-
-_AFTER = "step(last=True)"
-
-
 def spell(choice: Choice) -> str:
     """The program."""
-    launch = _launch(choice)
-    result = _returned(choice)
-    caller = ""
-    if choice.join == "caller":
-        pair = choice.keep == "returned"
-        caller = f"\n    {'result[0]' if pair else 'result'}.join()"
     head = (
         "import multiprocessing as mp\n"
         "from functools import partial\n\n"
@@ -199,35 +162,9 @@ def spell(choice: Choice) -> str:
         f'ready = ready_of("{choice.method}")\n'
         "KEPT = []\nTABLE = {}\n\n\n"
     )
-    if choice.scope == "module":
-        return f"{head}{launch}\n{_AFTER}\n"
-    if choice.scope == "function":
-        return (
-            f"{head}def launch():\n{_indented(launch)}\n    {result}\n\n\n"
-            f"def main():\n    result = launch()\n    {_AFTER}{caller}\n    return result\n"
-        )
-    if choice.scope == "nested":
-        return (
-            f"{head}def launch():\n{_indented(launch)}\n    {result}\n\n\n"
-            "def begin():\n    return launch()\n\n\n"
-            f"def main():\n    result = begin()\n    {_AFTER}{caller}\n    return result\n"
-        )
-    if choice.scope == "loop":
-        return (
-            f"{head}def launch():\n    processes = []\n    for number in range(3):\n"
-            f"{_indented(launch, 2)}\n        processes.append(process)\n    return processes\n\n\n"
-            f"def main():\n    result = launch()\n    {_AFTER}\n    return result\n"
-        )
-    if choice.scope == "method":
-        return (
-            f"{head}class Runner:\n    def launch(self):\n{_indented(launch, 2)}\n"
-            f"        {result}\n\n\n"
-            "def main():\n    runner = Runner()\n    result = runner.launch()\n"
-            f"    {_AFTER}{caller}\n    return result, runner\n"
-        )
-    keeps = "runner = Runner()" if choice.scope == "constructor" else "Runner()"
-    back = "return runner" if choice.scope == "constructor" else "return None"
-    return (
-        f"{head}class Runner:\n    def __init__(self):\n{_indented(launch, 2)}\n\n\n"
-        f"def main():\n    {keeps}\n    {_AFTER}\n    {back}\n"
-    )
+    name = "self.shared" if choice.passing == "attribute" else "shared"
+    pair = choice.keep == "returned"
+    result = f"process, {name}" if pair else "process"
+    caller = f"{'result[0]' if pair else 'result'}.join()" if choice.join == "caller" else ""
+    launch = marked(_launch(choice), lambda line: line.startswith(("process =", "given =")))
+    return place(head, launch, choice.scope, result, caller)
