@@ -15,6 +15,7 @@ import sys
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
+import torch
 
 
 def work(*given):
@@ -195,6 +196,105 @@ SAFE = {
                         return
         ''',
     ),
+    "what a comprehension goes through": (
+        """
+        class Crew:
+            def __init__(self):
+                cells = [mp.Value("i", 0) for _ in range(2)]
+                self.processes = [mp.Process(target=work, args=(each,)) for each in cells]
+                for process in self.processes:
+                    process.start()
+        """,
+        """
+        class Crew:
+            def __init__(self):
+                cells = [mp.Value("i", 0) for _ in range(2)]
+                self._cells = cells
+                self.processes = [mp.Process(target=work, args=(each,)) for each in cells]
+                for process in self.processes:
+                    process.start()
+        """,
+    ),
+    "a process in a dictionary": (
+        """
+        def launch(names):
+            cells, processes = {}, {}
+            for name in names:
+                cells[name] = mp.Value("i", 0)
+                processes[name] = mp.Process(target=work, args=(cells[name],))
+                processes[name].start()
+            return processes
+        """,
+        """
+        def launch(names):
+            cells, processes = {}, {}
+            for name in names:
+                cells[name] = mp.Value("i", 0)
+                processes[name] = mp.Process(target=work, args=(cells[name],))
+                processes[name].start()
+                processes[name].cells = cells
+            return processes
+        """,
+    ),
+    "segments that a loop closes": (
+        """
+        def export(sizes):
+            segments = []
+            for size in sizes:
+                shm = SharedMemory(create=True, size=size)
+                segments.append(shm)
+            total = sum(each.buf[0] for each in segments)
+            for shm in segments:
+                shm.close()
+            return total
+        """,
+        """
+        def export(sizes):
+            segments = []
+            for size in sizes:
+                shm = SharedMemory(create=True, size=size)
+                segments.append(shm)
+            total = sum(each.buf[0] for each in segments)
+            for shm in segments:
+                shm.close()
+                shm.unlink()
+            return total
+        """,
+    ),
+    "a part of a view that a finally closes": (
+        """
+        def some(name, low, high):
+            shm = SharedMemory(name=name, track=False)
+            try:
+                array = np.ndarray((100,), buffer=shm.buf)
+                return array[low:high]
+            finally:
+                shm.close()
+        """,
+        """
+        def some(name, low, high):
+            shm = SharedMemory(name=name, track=False)
+            try:
+                array = np.ndarray((100,), buffer=shm.buf)
+                return array[low:high].copy()
+            finally:
+                shm.close()
+        """,
+    ),
+    "a tensor has another word for it": (
+        """
+        def load(name):
+            shm = SharedMemory(name=name, track=False)
+            array = np.ndarray((4,), buffer=shm.buf)
+            return torch.from_numpy(array)
+        """,
+        """
+        def load(name):
+            shm = SharedMemory(name=name, track=False)
+            array = np.ndarray((4,), buffer=shm.buf)
+            return torch.from_numpy(array).clone()
+        """,
+    ),
     "a copy of what has one": (
         """
         def send(queue=None):
@@ -274,6 +374,35 @@ UNSAFE = {
                 pool.apply_async(print, (number,))
             pool.close()
             pool.join()
+        """,
+    ),
+    "a segment that an object owns": (
+        """
+        class Buffer:
+            def __init__(self, size):
+                self.shm = SharedMemory(create=True, size=size)
+
+            def close(self):
+                self.shm.close()
+
+
+        if __name__ == "__main__":
+            buffer = Buffer(8)
+            buffer.close()
+        """,
+        """
+        class Buffer:
+            def __init__(self, size):
+                self.shm = SharedMemory(create=True, size=size)
+
+            def close(self):
+                self.shm.close()
+                self.shm.unlink()
+
+
+        if __name__ == "__main__":
+            buffer = Buffer(8)
+            buffer.close()
         """,
     ),
     "a join before the program is left": (

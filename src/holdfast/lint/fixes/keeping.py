@@ -44,6 +44,7 @@ def keep(finding: Finding, data: bytes) -> Iterator[bytes]:
             names += [each.value.value for each in owner.args if isinstance(each.value, cst.Name)]
     elif finding.subject is not None and isinstance(owner, cst.Name):
         names += [each.partition(".")[0] for each in finding.subject.names]
+    names += [name for each in names for name in _iterated(editor, node, each)]
     for name in dict.fromkeys(names):
         if name.isidentifier():
             for way in _ways(editor, node):
@@ -57,6 +58,16 @@ def _owner(node: cst.BaseExpression) -> cst.BaseExpression:
     while isinstance(node, cst.Subscript):
         node = node.value
     return node.value if isinstance(node, cst.Attribute) else node
+
+
+def _iterated(editor: Editor, node: cst.BaseExpression, name: str) -> Iterator[str]:
+    """What a comprehension around a node goes through under a name."""
+    for each in editor.around(node):
+        clause = getattr(each, "for_in", None)
+        if not isinstance(clause, cst.CompFor) or not isinstance(clause.iter, cst.Name):
+            continue
+        if editor.text(clause.target).strip() == name:
+            yield clause.iter.value
 
 
 def _maker(node: cst.BaseExpression, finding: Finding) -> cst.BaseExpression:
@@ -244,7 +255,7 @@ def _attach(editor: Editor, statement: cst.SimpleStatementLine, name: str) -> bo
     small = statement.body[0]
     if isinstance(small, cst.Assign) and len(small.targets) == 1:
         target = small.targets[0].target
-        if not isinstance(target, (cst.Name, cst.Attribute)):
+        if not isinstance(target, (cst.Name, cst.Attribute, cst.Subscript)):
             return False
         process, value = editor.text(target), small.value
     elif isinstance(small, cst.Expr) and _is_started(small.value):

@@ -36,6 +36,7 @@ UNSAFE: dict[str, tuple[Proposer, ...]] = {
     **dict.fromkeys(("HF102", "HF201", "HF202"), (processes.join,)),
     "HF301": (segments.return_owner,),
     "HF306": (segments.unlink_later,),
+    "HF309": (segments.unlink_with_owner,),
     "HF311": (segments.remove,),
     "HF501": (processes.wait_for_pool,),
     "HF612": (queues.join_later,),

@@ -128,7 +128,8 @@ def _copy_of(editor: Editor, value: cst.BaseExpression, view: cst.BaseExpression
     text_of_view = editor.text(view)
     if re.search(r"\.buf\b(\[[^\]]*\])?$", text_of_view):
         return f"bytes({text})"
-    return f"{text}.copy()"
+    tensor = re.search(r"\btorch\.", text) or re.match(r"\s*torch\.", text_of_view)
+    return f"{text}.clone()" if tensor else f"{text}.copy()"
 
 
 def return_owner(finding: Finding, data: bytes) -> Iterator[bytes]:
@@ -221,6 +222,7 @@ def close_later(finding: Finding, data: bytes) -> Iterator[bytes]:
         if statement is not None:
             editor.before(statement, line)
             yield editor.result()
+    yield from _copy_before_finally(finding, data)
 
 
 def _copy_before_finally(finding: Finding, data: bytes) -> Iterator[bytes]:
@@ -234,7 +236,10 @@ def _copy_before_finally(finding: Finding, data: bytes) -> Iterator[bytes]:
     for each in m.findall(function.body, m.Return()):
         if isinstance(each, cst.Return) and each.value is not None:
             view = each.value
-            if isinstance(view, cst.Name) or m.findall(view, m.Attribute(attr=m.Name("buf"))):
+            root = view
+            while isinstance(root, cst.Subscript):  # a part of it
+                root = root.value
+            if isinstance(root, cst.Name) or m.findall(view, m.Attribute(attr=m.Name("buf"))):
                 editor.replace(view, _copy_of(editor, view, view))
                 changed = True
     if changed:
@@ -261,19 +266,39 @@ def unlink(finding: Finding, data: bytes) -> Iterator[bytes]:
     """HF309: `shm.unlink()` behind the last `shm.close()` of the function."""
     editor = Editor(data)
     node = editor.expression_at(finding.place)
-    statement = editor.statement(node) if node is not None else None
     name = _bound_to(editor, node) if node is not None else ""
-    if statement is None or not name:
+    if node is None or not name:
         return
-    closes = [
-        each
-        for each in editor.following(statement)
-        if isinstance(each, cst.SimpleStatementLine)
-        and editor.text(each.body[0]).replace(" ", "") == f"{name}.close()"
-    ]
+    function = editor.function(node)
+    closes = _closes(editor, function if function is not None else editor.module, name)
     if closes:
         editor.after(closes[-1], f"{name}.unlink()")
         yield editor.result()
+
+
+def unlink_with_owner(finding: Finding, data: bytes) -> Iterator[bytes]:
+    """HF309, for who knows that only the owner closes: `self.shm.unlink()` behind the close."""
+    editor = Editor(data)
+    node = editor.expression_at(finding.place)
+    method = editor.method(node) if node is not None else None
+    around = editor.parent(node) if node is not None else None
+    if method is None or not isinstance(around, cst.Assign) or len(around.targets) != 1:
+        return
+    name = editor.text(around.targets[0].target).strip()
+    closes = _closes(editor, method[1], name)
+    if name.startswith(f"{method[2]}.") and len(closes) == 1:
+        editor.after(closes[0], f"{name}.unlink()")
+        yield editor.result()
+
+
+def _closes(editor: Editor, around: cst.CSTNode, name: str) -> list[cst.SimpleStatementLine]:
+    """The statements below a node that close something by a name."""
+    return [
+        each
+        for each in m.findall(around, m.SimpleStatementLine(body=[m.Expr()]))
+        if isinstance(each, cst.SimpleStatementLine)
+        and editor.text(each.body[0]).replace(" ", "") == f"{name}.close()"
+    ]
 
 
 def unlink_later(finding: Finding, data: bytes) -> Iterator[bytes]:

@@ -47,7 +47,7 @@ from holdfast.lint.around import in_loop, leaves_loop
 from holdfast.lint.events import Rule
 from holdfast.lint.library import without_limit
 from holdfast.lint.things import Bound, Function
-from holdfast.lint.views import TRUE
+from holdfast.lint.views import TRUE, may
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from holdfast.lint.things import Thing
 
 _QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
-_JOINED, _DRAINED = "-joined", "-drained"
+_JOINED, _DRAINED, _KILLED = "-joined", "-drained", "-ended by force"
 _READING = {"get", "get_nowait"}
 # Bytes that a pipe takes before somebody has to read.
 _PIPE_BYTES = 65_536
@@ -80,8 +80,11 @@ class QueueJoinBeforeDrain(Rule):
         thing = call.receiver
         if thing is None or call.node is None:
             return
-        if thing.kind.role == "process" and call.name == "join" and without_limit(call):
-            self._joined(thing, call.node, scene)
+        if thing.kind.role == "process" and call.name in {"kill", "terminate"}:
+            scene.state.put(thing, _KILLED, TRUE)
+        elif thing.kind.role == "process" and call.name == "join" and without_limit(call):
+            if not may(scene.state, thing, _KILLED):
+                self._joined(thing, call.node, scene)
         elif thing.kind.role == "shared" and thing.kind.name in _QUEUES and call.name in _READING:
             if scene.state.get(thing, _JOINED) == TRUE and thing in self._joins:
                 spot, process = self._joins[thing]

@@ -2,9 +2,9 @@
 
 ## What it does
 
-Finds `queue.put(name)` and `queue.put(self.name)` of a `multiprocessing.Queue` where the same
-function then changes the object in place: by an assignment to an element, or by `append`, `clear`,
-`update` and the like.
+Finds `queue.put(name)` of a `multiprocessing.Queue`, also as `self.name` or in a tuple, where the
+same function then changes the object in place: by an assignment to an element, or by `append`,
+`clear`, `update` and the like.
 
 ## Why is this bad?
 
@@ -72,12 +72,11 @@ class QueuePutMutated(Rule):
             return
         if queue.kind.role != "shared" or queue.kind.name not in _QUEUES or not call.arguments:
             return
-        node = call.arguments[0].node
-        name = _dotted(node)
-        if not name:
-            return
-        change = _change_after(scene.module.tree, call.node, name)
-        if change is not None:
+        for node in _parts(call.arguments[0].node):
+            name = _dotted(node)
+            change = _change_after(scene.module.tree, call.node, name)
+            if change is None:
+                continue
             yield self.found(
                 scene,
                 node,
@@ -87,6 +86,18 @@ class QueuePutMutated(Rule):
                 subject=Subject(queue.kind.name, f"a {queue.text}", (name,)),
                 confidence="low" if scene.state.exceptional else "medium",
             )
+
+
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
+    """The names and attributes that are put, those in a tuple or another display too."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        for each in node.elts:
+            yield from _parts(each)
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _parts(value)
+    elif _dotted(node):
+        yield node
 
 
 def _change_after(tree: ast.AST, call: ast.AST, name: str) -> ast.stmt | None:
