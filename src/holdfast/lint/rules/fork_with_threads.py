@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
+from holdfast.lint.functions import nodes_of
 from holdfast.lint.things import Bound, Function, Thing
 from holdfast.lint.views import TRUE
 
@@ -74,15 +75,8 @@ class ForkWithThreads(Rule):
     hears = frozenset({"", "executor", "process"})
 
     def __init__(self) -> None:
-        # Functions that several threads run at the same time.
-        self._side_by_side: set[str] = set()
-
-    def on_module(self, module: Module, scene: Scene) -> Iterator[Finding]:
-        """Which functions do several threads run?"""
-        del scene
-        if "Thread" in module.text:
-            self._side_by_side = set(_run_by_several_threads(module))
-        return iter(())
+        # Modules: their functions that several threads run at the same time.
+        self._several: dict[Module, set[str]] = {}
 
     def on_process(self, process: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
         """A pool starts its workers when it is made."""
@@ -108,7 +102,7 @@ class ForkWithThreads(Rule):
         if process is not None and scene.method(process) != "fork":
             return
         name = scene.name_of(process) if process is not None else "this process"
-        if scene.function in self._side_by_side:
+        if scene.function in self._side_by_side(scene.module):
             yield self._beside(name, node, scene)
             return
         for thread in list(scene.state.heap):
@@ -129,6 +123,13 @@ class ForkWithThreads(Rule):
             )
             return
 
+    def _side_by_side(self, module: Module) -> set[str]:
+        """The functions of a module that several threads run at the same time."""
+        if module not in self._several:
+            threads = "Thread" in module.text
+            self._several[module] = set(_run_by_several_threads(module)) if threads else set()
+        return self._several[module]
+
     def _beside(self, name: str, node: ast.AST, scene: Scene) -> Finding:
         """One of several threads that run the same function forks."""
         locks = _LOCKING.search(scene.function_text(node))
@@ -145,7 +146,7 @@ class ForkWithThreads(Rule):
 
 def _run_by_several_threads(module: Module) -> Iterator[str]:
     """The functions that `Thread(target=...)` names in a loop or a comprehension."""
-    for node in ast.walk(module.tree):
+    for node in nodes_of(module.tree):
         func = node.func if isinstance(node, ast.Call) else None
         if not isinstance(node, ast.Call) or "Thread" not in {
             getattr(func, "attr", ""),

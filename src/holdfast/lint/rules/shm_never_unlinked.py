@@ -50,6 +50,7 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
+from holdfast.lint.functions import nodes_of
 from holdfast.lint.state import Spot
 from holdfast.lint.things import Bound, Thing
 from holdfast.lint.views import CREATED, NAMED, TRUE, UNLINKED, may, surely
@@ -109,16 +110,15 @@ class ShmNeverUnlinked(Rule):
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
         """The program ends."""
         del where
-        if scene.state.exceptional or _is_unlinked_somewhere(scene.module):
+        state = scene.state
+        lost = [e for e in state.heap if _is_leaking(e, state) and not state.get(e, _LOST)]
+        if not lost or state.exceptional or _is_unlinked_somewhere(scene.module):
             return
-        for segment in scene.state.heap:
-            if _is_leaking(segment, scene.state) and not scene.state.get(segment, _LOST):
-                away = _name_is_elsewhere(segment, frozenset(), scene.state)
-                handed = any(
-                    each.thing is segment for items in scene.state.handed.values() for each in items
-                )
-                sure: Confidence = "medium" if handed or not away else "low"
-                yield self._about(segment, "is there at the program's end", sure, scene)
+        for segment in lost:
+            away = _name_is_elsewhere(segment, frozenset(), state)
+            handed = any(each.thing is segment for items in state.handed.values() for each in items)
+            sure: Confidence = "medium" if handed or not away else "low"
+            yield self._about(segment, "is there at the program's end", sure, scene)
 
     def _about(self, segment: Thing, how: str, sure: Confidence, scene: Scene) -> Finding:
         name = scene.name_of(segment)
@@ -137,7 +137,7 @@ def _is_unlinked_somewhere(module: Module) -> bool:
     """Whether a module says unlink, other than in functions of its own that it never mentions."""
     if "unlink" not in module.text:
         return False
-    nodes = list(ast.walk(module.tree))
+    nodes = list(nodes_of(module.tree))
     used = {each.id for each in nodes if isinstance(each, ast.Name)}
     used |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
     for each in nodes:
