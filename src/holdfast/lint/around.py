@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import bisect
 import functools
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,13 @@ from holdfast.lint.functions import children
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# How many statements are looked through that may stand on one line.
+_ON_ONE_LINE = 2
+
 _ALL = {"Exception", "BaseException"}
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=64)
 def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     """The parent of each node below one."""
     found: dict[ast.AST, ast.AST] = {}
@@ -29,11 +33,25 @@ def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
 
 def ancestors(tree: ast.AST, node: ast.AST) -> Iterator[ast.AST]:
     """The nodes around a node, nearest first."""
-    known = parents(tree)
+    top = _statement_around(tree, node)
+    known = parents(top)
     at = known.get(node)
     while at is not None:
         yield at
         at = known.get(at)
+    if top is not tree and (node is top or node in known):
+        yield tree
+
+
+def _statement_around(tree: ast.AST, node: ast.AST) -> ast.AST:
+    """The statement of a module in which a node stands: all that has to be gone through."""
+    line = getattr(node, "lineno", 0)
+    body: list[ast.stmt] = getattr(tree, "body", []) if line else []
+    start = bisect.bisect_left(body, line, key=lambda each: each.end_lineno or each.lineno)
+    for each in body[start : start + _ON_ONE_LINE]:
+        if node is each or node in parents(each):
+            return each
+    return tree
 
 
 def caught(tree: ast.AST, node: ast.AST, *names: str, everything: bool = True) -> bool:

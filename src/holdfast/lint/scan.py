@@ -38,12 +38,13 @@ _LIBRARY = re.compile(
 )
 # Whoever makes something of a library writes one of these, or has it made by somebody else.
 _MAKER = re.compile(
-    rb"\b(?:\w*Process|Value|Array|Raw(?:Value|Array)|Barrier|SharedMemory|ShareableList|Pool"
-    rb"|\w*Manager|JoinableQueue|SimpleQueue|Pipe|Listener|Client|ProcessPoolExecutor|fork"
+    rb"\b(?:Value|Array|Raw(?:Value|Array)|Barrier|SharedMemory|ShareableList|Pool"
+    rb"|JoinableQueue|SimpleQueue|Pipe|Listener|Client|ProcessPoolExecutor|fork"
     rb"|get_reusable_executor|start_processes|unregister)\b"
     rb"|(?<!threading\.)(?<!asyncio\.)(?<!queue\.)\b(?:Lock|RLock|Event|Queue|Condition"
     rb"|Semaphore|BoundedSemaphore|spawn)\b|holdfast:"
 )
+_ENDING = re.compile(rb"(?:Process|Manager)\b")  # with anything before it
 # These are hazards whatever is imported under whatever name.
 _BY_ITSELF = re.compile(
     rb"\bos\.fork\(|^from os import .*\bfork\b|\bpack_into\(|resource_tracker\.unregister\(",
@@ -102,7 +103,7 @@ class Scanner:
             if hint and b"set_start_method" in data and "test" not in file.lower():
                 found.methods.update(each[1].decode() for each in START_METHOD.finditer(data))
             names = library_names(data) if hint else set[bytes]()
-            if (names and _MAKER.search(data)) or (hint and _BY_ITSELF.search(data)):
+            if (names and _makes(data)) or (hint and _BY_ITSELF.search(data)):
                 found.worth.append(file)
                 merge(found.offers, {module_key(file): _offered(data, names)})
             elif b"import" in data:
@@ -131,6 +132,11 @@ class Scanner:
         for file in found:
             del self._imports[file]  # it is told
         return found
+
+
+def _makes(data: bytes) -> bool:
+    """Whether a file may make something of a library."""
+    return _ENDING.search(data) is not None or _MAKER.search(data) is not None
 
 
 def follow(looked: Looked, ask: Callable[[Offers], dict[str, set[bytes]]]) -> list[str]:
