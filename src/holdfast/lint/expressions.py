@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.lint import catalogue
 from holdfast.lint.base import Base
 from holdfast.lint.catalogue import CONTAINER, OUTSIDE, Named
-from holdfast.lint.functions import children
+from holdfast.lint.functions import children, only_looks
 from holdfast.lint.modules import Module
 from holdfast.lint.things import NOTHING, Class, Const, Function, Lazy, Refs, Thing
 
@@ -246,6 +246,8 @@ class Expressions(Base):
 
     def _visit_either(self, node: ast.IfExp, state: State) -> Refs:
         self.eval(node.test, state)
+        if only_looks(node.body) and only_looks(node.orelse):
+            return self.eval(node.body, state) | self.eval(node.orelse, state)
         other = state.copy()
         refs = self.eval(node.body, state)
         refs |= self.eval(node.orelse, other)
@@ -255,6 +257,9 @@ class Expressions(Base):
     def _visit_bool(self, node: ast.BoolOp, state: State) -> Refs:
         refs = self.eval(node.values[0], state)
         for value in node.values[1:]:
+            if only_looks(value):
+                refs |= self.eval(value, state)
+                continue
             other = state.copy()
             refs |= self.eval(value, other)
             state.merge(other)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 # Names by which a function gets at the object whose method it is, or at all of its variables.
 _WHOLE = {"super", "vars", "locals", "eval", "exec"}
 
+_DOING = (
+    ast.Call, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -148,6 +152,12 @@ def nodes_of(node: ast.AST) -> Iterator[ast.AST]:
         yield each
         if each.__class__ is not ast.Name and each.__class__ is not ast.Constant:
             rest += children(each)
+
+
+@functools.lru_cache(maxsize=4096)
+def only_looks(node: ast.AST) -> bool:
+    """Whether evaluating an expression changes nothing, by its looks."""
+    return not any(isinstance(each, _DOING) for each in nodes_of(node))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -46,10 +46,12 @@ class Pruning(Library):
             return True
         values: list[Value] = [each for argument in arguments for each in argument.refs]
         values += self._used_of_module(function, state)
+        if receiver is None:
+            return _of_library(state.reach(values))
+        if not _of_library(state.reach([*values, receiver])):
+            return False
         if _of_library(state.reach(values)):
             return True
-        if receiver is None or not _of_library(state.reach([receiver])):
-            return False
         return len(function.node.body) <= _SHORT or self._touches(function, receiver, state)
 
     def learn_of(
