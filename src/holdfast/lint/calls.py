@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from typing import TYPE_CHECKING
 
 from holdfast.lint.base import Frame
@@ -88,7 +89,11 @@ class Calls(Pruning):
         func = node.func
         receiver = func.value if isinstance(func, ast.Attribute) else func
         if isinstance(receiver, ast.Subscript):  # procs[i].join(), in a loop over i
-            return not isinstance(receiver.slice, ast.Constant)
+            if not isinstance(receiver.slice, ast.Constant):
+                return True
+            list_ = ast.unparse(receiver.value)
+            called = rf"\b{re.escape(list_)}\[(\d+)\]\.{getattr(func, 'attr', '')}\("
+            return len(set(re.findall(called, self.function_text(node)))) > 1  # one after the other
         taken = isinstance(receiver, (ast.Call, ast.Name))
         return taken and self.in_loop()
 
