@@ -117,3 +117,12 @@ def _goes_away(block: list[ast.stmt], inside: ast.AST) -> bool:
     places = [number for number, each in enumerate(block) if each is inside]
     after = block[places[0] :] if places else []
     return any(isinstance(each, (ast.Return, ast.Break, ast.Raise)) for each in after)
+
+
+def never_ends(function: ast.AST) -> bool:
+    """Whether a function goes round in a `while True` that nothing in it leaves."""
+    for each in getattr(function, "body", []) if not isinstance(function, ast.Lambda) else []:
+        if isinstance(each, ast.While) and isinstance(each.test, ast.Constant) and each.test.value:
+            leaving = (ast.Return, ast.Break, ast.Raise)
+            return not any(isinstance(inner, leaving) for inner in ast.walk(each))
+    return False

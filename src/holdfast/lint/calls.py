@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from typing import TYPE_CHECKING
 
 from holdfast.lint.base import Frame
-from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, Named
+from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.events import Argument, Call, Drop
 from holdfast.lint.functions import all_arguments, facts, reads
 from holdfast.lint.library import PARTIAL
@@ -88,7 +89,11 @@ class Calls(Pruning):
         func = node.func
         receiver = func.value if isinstance(func, ast.Attribute) else func
         if isinstance(receiver, ast.Subscript):  # procs[i].join(), in a loop over i
-            return not isinstance(receiver.slice, ast.Constant)
+            if not isinstance(receiver.slice, ast.Constant):
+                return True
+            list_ = ast.unparse(receiver.value)
+            called = rf"\b{re.escape(list_)}\[(\d+)\]\.{getattr(func, 'attr', '')}\("
+            return len(set(re.findall(called, self.function_text(node)))) > 1  # one after the other
         taken = isinstance(receiver, (ast.Call, ast.Name))
         return taken and self.in_loop()
 
@@ -383,7 +388,10 @@ class Calls(Pruning):
         given = function.node.args
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
         found = self.defaults(function, state)
-        if receiver is not None and names:
+        if names and "classmethod" in decorators(function.node):
+            found[names[0]] = self.class_of(function)
+            names = names[1:]
+        elif receiver is not None and names:
             found[names[0]] = frozenset({receiver})
             names = names[1:]
         everything = {each.arg for each in all_arguments(given)}
@@ -416,6 +424,16 @@ class Calls(Pruning):
                 state.put(rest, f"[{name!r}", refs)
             found[given.kwarg.arg] = frozenset({rest})
         return {name: refs for name, refs in found.items() if refs}
+
+    def class_of(self, function: Function) -> Refs:
+        """What `cls` stands for in a class method; nobody knows if the class has heirs."""
+        cls = function.cls
+        heads = [each for each in function.module.tree.body if isinstance(each, ast.ClassDef)]
+        named = {getattr(base, "id", "") for each in heads for base in each.bases}
+        if cls is None or cls.node.name in named:
+            thing = self.thing(OUTSIDE, ("class of", function.node), function.node)
+            return frozenset({thing})
+        return frozenset({cls})
 
     def defaults(self, function: Function, state: State) -> dict[str, Refs]:
         """What the parameters stand for that nothing is given for, where that matters."""

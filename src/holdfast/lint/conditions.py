@@ -88,28 +88,39 @@ class Conditions(Calls):
                 for each in test.values:
                     self.learn(each, outcome, state)
         elif isinstance(test, ast.Compare) and len(test.ops) == 1:
-            right = test.comparators[0]
-            if is_none(right):
-                same = isinstance(test.ops[0], (ast.Is, ast.Eq))
-                if isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
-                    if outcome != same:  # exitcode is not None
-                        self._known_ended(test.left.value, state)
-                else:
-                    self._filter(test.left, outcome != same, state)
-            elif isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
-                if isinstance(test.ops[0], ast.Eq) == outcome:  # it is some number
-                    self._known_ended(test.left.value, state)
+            self._learn_from_comparison(test, outcome, state)
         elif isinstance(test, (ast.Name, ast.Attribute)):
             self._filter(test, outcome, state)
+            if not outcome:
+                self._known_empty(test, state)
         elif isinstance(test, ast.Call):
             self._learn_from_call(test, outcome, state)
+
+    def _learn_from_comparison(self, test: ast.Compare, outcome: bool, state: State) -> None:
+        """`x is None`, `p.exitcode == 0`, `len(processes) == 0`."""
+        right = test.comparators[0]
+        if is_none(right):
+            same = isinstance(test.ops[0], (ast.Is, ast.Eq))
+            if isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
+                if outcome != same:  # exitcode is not None
+                    self._known_ended(test.left.value, state)
+            else:
+                self._filter(test.left, outcome != same, state)
+        elif isinstance(test.left, ast.Attribute) and test.left.attr == "exitcode":
+            if isinstance(test.ops[0], ast.Eq) == outcome:  # it is some number
+                self._known_ended(test.left.value, state)
+        elif _is_length(test.left) and isinstance(right, ast.Constant) and right.value == 0:
+            if isinstance(test.ops[0], (ast.Eq, ast.LtE)) == outcome:
+                self._known_empty(test.left.args[0], state)  # type: ignore[attr-defined]
 
     def _learn_from_call(self, test: ast.Call, outcome: bool, state: State) -> None:
         """`p.is_alive()`, `any(p.is_alive() for p in processes)`."""
         func = test.func
         if outcome:
             return
-        if isinstance(func, ast.Attribute) and func.attr == "is_alive":
+        if _is_length(test):
+            self._known_empty(test.args[0], state)
+        elif isinstance(func, ast.Attribute) and func.attr == "is_alive":
             self._known_ended(func.value, state)
         elif isinstance(func, ast.Name) and func.id == "any" and test.args:
             inner = test.args[0]
@@ -123,6 +134,14 @@ class Conditions(Calls):
     def _known_ended(self, node: ast.expr, state: State) -> None:
         things = [each for each in self.eval(node, state) if isinstance(each, Thing)]
         state.note(things, ENDED, surely=True)
+
+    def _known_empty(self, node: ast.expr, state: State) -> None:
+        """A container has nothing left: a process is taken out of it when it has ended."""
+        if state.status:
+            for each in self.eval(node, state):
+                if isinstance(each, Thing) and each.kind.role == "container":
+                    inside = [e for e in state.elements(each) if isinstance(e, Thing)]
+                    state.note(inside, ENDED, surely=True)
 
     def _filter(self, node: ast.expr, something: bool, state: State) -> None:
         """A name or attribute is known to be something, or to be None."""
@@ -163,6 +182,16 @@ def expects_failure(node: ast.expr) -> bool:
 def is_none(node: ast.expr) -> bool:
     """Whether an expression is None."""
     return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_length(node: ast.expr) -> bool:
+    """Whether an expression is `len(x)`."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "len"
+        and len(node.args) == 1
+    )
 
 
 def is_main_test(node: ast.expr) -> bool:

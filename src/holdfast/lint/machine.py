@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import catalogue
 from holdfast.lint.base import BUDGET, BudgetError, Frame
+from holdfast.lint.calls import decorators
 from holdfast.lint.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.closers import closed_with
 from holdfast.lint.conditions import (
@@ -98,6 +99,8 @@ class Machine(Conditions):
             variables.update((name, refs) for name, refs in defaults if _is_context(refs))
             if receiver is not None and given:
                 variables[given[0].arg] = frozenset({receiver})
+            elif given and function.cls and "classmethod" in decorators(function.node):
+                variables[given[0].arg] = self.class_of(function)
             state.frames[frame.number] = variables
             ways = self.run_body(function, state)
             for at, refs in ways:

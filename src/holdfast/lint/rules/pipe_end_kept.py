@@ -4,7 +4,8 @@
 
 Finds a reader that waits for the end of data (`recv()` in a loop until `EOFError`) while its own
 process still has the writing end open: the parent, which gave it to a child and did not close its
-own, or a forked child, which has inherited the parent's, or has both ends on its object.
+own (also if it is a thread that reads), or a forked child, which has inherited the parent's, or has
+both ends on its object.
 
 ## Why is this bad?
 
@@ -52,7 +53,8 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint.around import caught, in_loop
 from holdfast.lint.events import Rule
-from holdfast.lint.state import ALIVE
+from holdfast.lint.library import without_limit
+from holdfast.lint.state import NEW
 from holdfast.lint.things import Bound, Function
 from holdfast.lint.views import CLOSED, may
 
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from holdfast.lint.state import Handed
     from holdfast.lint.things import Thing
 
+_NOT_STARTED = frozenset({NEW})
 _READING = {"recv", "recv_bytes", "recv_bytes_into"}
 
 
@@ -72,7 +75,7 @@ class PipeEndKept(Rule):
     """See the module."""
 
     code = "HF602"
-    hears = frozenset({"connection", "process"})
+    hears = frozenset({"connection", "process", "thread"})
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """The parent reads until the end; or a process is forked that does."""
@@ -82,19 +85,35 @@ class PipeEndKept(Rule):
         if thing.kind.name == "Connection" and call.name in _READING:
             yield from self._parent_reads(thing, call, scene)
             return
+        if thing.kind.role == "thread" and call.name == "join" and without_limit(call):
+            yield from self._thread_reads(thing, scene)
+            return
         forks = thing.kind.role == "process" and scene.method(thing) == "fork"
         if forks and call.name == "start":
             yield from self._child_reads(thing, scene)
 
+    def _thread_reads(self, thread: Thing, scene: Scene) -> Iterator[Finding]:
+        """The parent waits for its thread, which reads until the end."""
+        for reader in scene.state.reach([thread]):
+            if reader.kind.name != "Connection":
+                continue
+            for function in self._targets(thread, scene):
+                parameter = _parameter(function, thread, reader, scene)
+                if isinstance(function, Function) and _reads(function, parameter):
+                    yield from self._reads_to_the_end(reader, scene)
+
     def _parent_reads(self, reader: Thing, call: Call, scene: Scene) -> Iterator[Finding]:
+        if call.node is not None and _until_the_end(scene.module, call.node):
+            yield from self._reads_to_the_end(reader, scene)
+
+    def _reads_to_the_end(self, reader: Thing, scene: Scene) -> Iterator[Finding]:
         writer = scene.peer_of(reader)
-        if call.node is None or writer is None or writer not in scene.held():
-            return
-        if may(scene.state, writer, CLOSED) or not _until_the_end(scene.module, call.node):
+        if writer is None or writer not in scene.held() or may(scene.state, writer, CLOSED):
             return
         for process, items in scene.state.handed.items():
             for each in items:
-                if each.thing is writer and scene.state.status.get(process, frozenset()) & ALIVE:
+                # Whether that one has ended makes no difference: this process has not.
+                if each.thing is writer and scene.state.status.get(process) != _NOT_STARTED:
                     name = scene.name_of(writer)
                     yield self._about(
                         each,

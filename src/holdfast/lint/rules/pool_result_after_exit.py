@@ -27,7 +27,8 @@ the exception of one that failed.
 ## When it is safe
 
 If a result is fetched by `get()` or waited for, if an iterator of `imap` is gone through, or after
-`close()` and `join()`. A `ProcessPoolExecutor` waits at its end.
+`close()` and `join()`. A `ProcessPoolExecutor` waits at its end. A task that never ends, such as a
+worker of a server, runs for as long as the program does.
 
 ## References
 
@@ -39,8 +40,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
+from holdfast.lint.around import never_ends
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ENDED, KILLED, RUNNING, TOLD, UNSURE, Spot
+from holdfast.lint.things import Function
 
 if TYPE_CHECKING:
     import ast
@@ -61,6 +64,7 @@ class PoolResultAfterExit(Rule):
 
     def __init__(self) -> None:
         self._task: dict[Thing, Spot] = {}
+        self._ending: dict[Thing, Spot] = {}  # those that one could wait for
 
     def on_call(self, call: Call, scene: Scene) -> Iterator[Finding]:
         """A pool is given a task, or its `with` is over."""
@@ -69,21 +73,27 @@ class PoolResultAfterExit(Rule):
             return
         if call.name in _TASKS and call.node is not None:
             self._task[pool] = scene.spots(call.node)[-1]
+            work = call.argument("func", 0)
+            refs = work.refs if work is not None else ()
+            if not any(isinstance(each, Function) and never_ends(each.node) for each in refs):
+                self._ending[pool] = self._task[pool]
         elif call.name == "__exit__" and pool in self._task:
             words = scene.state.status.get(pool, frozenset())
             if KILLED in words and pool not in scene.state.escaped:
-                yield self._about(pool, "its with block ends: the pool is terminated", words, scene)
+                when = "its with block ends: the pool is terminated"
+                yield self._about(pool, self._task[pool], when, words, scene)
 
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
         """The program ends."""
         del where
         for pool, words in scene.state.status.items():
-            known = pool in self._task and pool not in scene.state.escaped
+            known = pool in self._ending and pool not in scene.state.escaped
             if pool.kind.role == "pool" and RUNNING in words and known:
-                yield self._about(pool, "the program ends", words, scene)
+                yield self._about(pool, self._ending[pool], "the program ends", words, scene)
 
-    def _about(self, pool: Thing, when: str, words: frozenset[str], scene: Scene) -> Finding:
-        task = self._task[pool]
+    def _about(
+        self, pool: Thing, task: Spot, when: str, words: frozenset[str], scene: Scene
+    ) -> Finding:
         # Somebody unknown has the result, and may wait for it.
         handed_on = any(
             each.kind.role == "future" and each.node is task.node for each in scene.state.escaped

@@ -91,7 +91,9 @@ class ShmNeverUnlinked(Rule):
                 state.put(segment, _LOST, TRUE)
                 away = _name_is_elsewhere(segment, refs, state)
                 unlinks = "unlink" in scene.module.text
-                if (away and unlinks) or _is_tried(segment, scene):
+                if unlinks and (away or _is_attached_by_name(segment)):
+                    continue
+                if _is_tried(segment, scene):
                     continue
                 yield self._about(segment, "is dropped", "low" if away else "medium", scene)
 
@@ -174,6 +176,30 @@ def _is_leaking(thing: Thing, state: State) -> bool:
         and thing not in state.escaped
         and not _is_to_fail(thing)
     )
+
+
+def _is_attached_by_name(segment: Thing) -> bool:
+    """Whether its module says the same name, fixed as it is, for another segment, too."""
+    name = _said_name(segment.node)
+    if name is None:
+        return False
+    return any(
+        each is not segment.node and _said_name(each) == name
+        for each in ast.walk(segment.module.tree)
+    )
+
+
+def _said_name(node: ast.AST) -> str | None:
+    """The name that a call gives a segment, if it is a text or a constant of the module."""
+    if not isinstance(node, ast.Call):
+        return None
+    said = [each.value for each in node.keywords if each.arg == "name"] or node.args[:1]
+    for each in said:
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            return repr(each.value)
+        if isinstance(each, ast.Name) and each.id.isupper():
+            return each.id
+    return None
 
 
 def _is_tried(segment: Thing, scene: Scene) -> bool:

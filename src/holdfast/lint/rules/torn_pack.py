@@ -25,8 +25,9 @@ or hold a lock that the readers take, too.
 ## When it is safe
 
 While nobody else can see the memory (before the first process is started or told the name), under
-a lock that all take, before an event for which the readers wait, and for formats of a single byte.
-Writes of aligned numbers through ctypes, NumPy scalars and `memoryview.cast` are not torn.
+a lock that all take, before an event for which the readers wait, once in a process for whose end
+they wait, and for formats of a single byte. Writes of aligned numbers through ctypes, NumPy scalars
+and `memoryview.cast` are not torn.
 
 ## References
 
@@ -40,11 +41,13 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint import words
+from holdfast.lint.around import in_loop
 from holdfast.lint.events import Rule
 from holdfast.lint.things import Const, Thing
 from holdfast.lint.views import CREATED, FALSE
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
@@ -76,7 +79,7 @@ class TornPack(Rule):
         if buffer is None or memory is None or self._guarded(call, scene):
             return
         confidence: Confidence = "medium"
-        if self._new(memory, scene):
+        if self._new(memory, scene) or _is_last_word(call.node, memory, scene):
             confidence = "low"
         name = scene.module.segment(buffer.node)
         yield self.found(
@@ -132,6 +135,17 @@ class TornPack(Rule):
             for process in scene.state.alive()
             for each in scene.state.handed.get(process, ())
         )
+
+
+def _is_last_word(node: ast.AST, memory: Thing, scene: Scene) -> bool:
+    """Whether a process writes once what it has attached, in a module that joins its processes."""
+    text, name = scene.module.text, scene.function.rpartition(".")[2]
+    return (
+        ".join(" in text
+        and memory.function == scene.function
+        and re.search(rf"target\s*=\s*(?:\w+\.)*{re.escape(name)}\b", text) is not None
+        and in_loop(scene.module.tree, node) is None
+    )
 
 
 def _is_another_ones(memory: Thing, scene: Scene) -> bool:
