@@ -350,7 +350,7 @@ class Project:
             try:
                 names = frozenset(os.listdir(folder))
             except OSError:
-                names = frozenset()
+                names = frozenset[str]()
             self._listed[folder] = names
         return name in names and os.path.isfile(path)
 

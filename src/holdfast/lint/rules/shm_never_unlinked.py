@@ -102,12 +102,12 @@ class ShmNeverUnlinked(Rule):
         if not isinstance(target, ast.Attribute):
             return
         for segment in refs:
-            if isinstance(segment, Bound) or segment not in scene.state.heap:
+            if not isinstance(segment, Thing) or segment not in scene.state.heap:
                 continue
-            if _is_leaking(segment, scene.state) and not _may_unlink(target, scene):  # type: ignore[arg-type]
-                away = _name_is_elsewhere(segment, frozenset(), scene.state)  # type: ignore[arg-type]
+            if _is_leaking(segment, scene.state) and not _may_unlink(target, scene):
+                away = _name_is_elsewhere(segment, frozenset(), scene.state)
                 sure: Confidence = "medium" if target.attr.startswith("_") and not away else "low"
-                yield self._about(segment, "is kept", sure, scene)  # type: ignore[arg-type]
+                yield self._about(segment, "is kept", sure, scene)
 
     def on_end(self, where: ast.AST, scene: Scene) -> Iterator[Finding]:
         """The program ends."""
@@ -169,8 +169,7 @@ def _may_unlink(target: ast.Attribute, scene: Scene) -> bool:
 
 def _is_leaking(thing: Thing, state: State) -> bool:
     return (
-        isinstance(thing, Thing)
-        and thing.kind.role == "segment"
+        thing.kind.role == "segment"
         and surely(state, thing, CREATED)
         and not may(state, thing, UNLINKED)
         and thing not in state.escaped
