@@ -46,7 +46,7 @@ from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
 from holdfast.lint.state import ALIVE
-from holdfast.lint.things import Bound, Function
+from holdfast.lint.things import Bound, Const, Function
 from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
@@ -145,4 +145,5 @@ def _waits(thing: Thing, call: Call) -> bool:
         limits = [call.argument("timeout", 1), call.argument("block", 0)]
         return call.name == "acquire" and not any(limits)
     # The readers' lock; a writer's feeder waits in a thread of its own.
-    return call.name == "get"
+    block = call.argument("block", 0)
+    return call.name == "get" and (block is None or block.refs != frozenset({Const(False)}))
