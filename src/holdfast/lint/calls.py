@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from holdfast.lint.base import Frame
 from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.events import Argument, Call, Drop
+from holdfast.lint.expressions import element_key
 from holdfast.lint.functions import all_arguments, facts, reads
 from holdfast.lint.library import PARTIAL
 from holdfast.lint.pruning import Pruning
@@ -89,7 +90,7 @@ class Calls(Pruning):
         func = node.func
         receiver = func.value if isinstance(func, ast.Attribute) else func
         if isinstance(receiver, ast.Subscript):  # procs[i].join(), in a loop over i
-            if not isinstance(receiver.slice, ast.Constant):
+            if not element_key(receiver.slice):
                 return True
             list_ = ast.unparse(receiver.value)
             called = rf"\b{re.escape(list_)}\[(\d+)\]\.{getattr(func, 'attr', '')}\("

@@ -43,6 +43,9 @@ MAY_JOIN = re.compile(
 
 _ADDING = {"append", "add", "insert", "appendleft", "push", "put", "extend", "update", "setdefault"}
 _TAKING = {"pop", "popleft", "popitem", "get", "setdefault"}
+_SENDING = {"put", "put_nowait", "send"}
+# Roles of what carries messages.
+_CHANNELS = {"shared", "connection"}
 _WAITING = {"get", "wait", "recv", "recv_bytes", "acquire", "result", "poll", "__enter__"}
 # Positions of the parameters that matter.
 _PROCESS = {"target": 1, "args": 3, "kwargs": 4}
@@ -321,6 +324,7 @@ class Library(Views):
             self.keep(NOTHING.union(*state.fields(process).values()))
             state.start(process)
         elif call.name == "join":
+            self._arrived(ENDED if without_limit(call) else TOLD, state)
             if without_limit(call):
                 state.note([process], ENDED, surely=self.surely)
             elif state.status.get(process, frozenset()) & ALIVE:
@@ -364,7 +368,7 @@ class Library(Views):
         assert call.node is not None
         if call.name in {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}:
             state.status[pool] = frozenset({RUNNING})
-            self._tasked(pool, call, state)
+            self._sent(pool, call.arguments[1:], state)
             future = self.make(FUTURE, call.node, state)
             future.text = "AsyncResult"
             self.executor_of[future] = pool
@@ -375,23 +379,36 @@ class Library(Views):
             state.note([pool], KILLED, surely=self.surely)
         return NOTHING
 
-    def _tasked(self, pool: Thing, call: Call, state: State) -> None:
-        """A pool gets the arguments of a task: it forgets them when they have been sent."""
-        if "proxy" not in self.roles:  # nothing else of interest can be sent
-            return
+    def _sent(self, carrier: Thing, arguments: Sequence[Argument], state: State) -> bool:
+        """Proxies go into a pool, a queue or a pipe, which does not keep them: any named ones?"""
+        if "proxy" not in self.roles:
+            return False
         self.state = state
         kept = self.kept_by_names()
-        for argument in call.arguments[1:]:
+        items: list[Handed] = []
+        for argument in arguments:
             for node, refs in self._pieces(argument, state):
-                items = self._handed(pool, "args", node, refs, kept, state)
-                named = (each for each in items if not each.inline)
-                state.handed[pool] = (*state.handed.get(pool, ()), *named)
+                items += self._handed(carrier, "args", node, refs, kept, state)
+        named = [e for e in items if not e.inline and e.thing.kind.role in {"proxy", "manager"}]
+        state.handed[carrier] = (*state.handed.get(carrier, ()), *named)
+        return bool(named)
+
+    @staticmethod
+    def _arrived(word: str, state: State) -> None:
+        """The program has waited for somebody: what was sent has probably been received."""
+        for each in list(state.alive()):
+            if each.kind.role in _CHANNELS:
+                state.note([each], word, surely=True)
 
     def method_of_shared(self, thing: Thing, call: Call, state: State) -> Refs:
         """Locks, queues, values: what waits for another process tells something about it."""
         assert call.node is not None
         if call.name in _WAITING:
             self.told(thing, state)
+        elif call.name in _SENDING and self._sent(thing, call.arguments[:1], state):
+            state.status[thing] = frozenset({RUNNING})
+        elif call.name == "join":
+            self._arrived(ENDED, state)
         if call.name in VIEW_METHODS:
             return self.view(thing, call.node, state)
         if call.name == "close":
@@ -400,6 +417,7 @@ class Library(Views):
 
     def told(self, thing: Thing, state: State) -> None:
         """The program has waited for a message through a thing: those who have it have worked."""
+        self._arrived(TOLD, state)
         others = {thing, self.peer.get(thing, thing)}
         for process in list(state.alive()):
             given = {each.thing for each in state.handed.get(process, ())}

@@ -370,6 +370,10 @@ class Machine(Conditions):
 
     def _do_raise(self, node: ast.Raise, state: State) -> Flow:
         self.eval(node.exc, state)
+        what = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        ends = isinstance(what, ast.Name) and what.id == "SystemExit" and not state.dead
+        if ends and self.stack[0].is_module:
+            self.tell_end(state)
         return Flow()
 
     def _do_break(self, node: ast.Break, state: State) -> Flow:

@@ -4,7 +4,8 @@
 
 Finds a manager's proxy that exists only where it is sent: in the arguments of a process, in
 `queue.put(...)`, `connection.send(...)` or in the arguments of a pool's asynchronous method, while
-the manager lives on; and a proxy that is dropped while the process that was given it starts.
+the manager lives on; and a proxy that is dropped while the process that was given it starts, or
+before anybody has waited for who it was sent to.
 
 ## Why is this bad?
 
@@ -95,6 +96,8 @@ class ProxyLastUse(Rule):
         who = "the process that was given it starts"
         if handed.process.kind.role == "pool":
             who = "a task that was given it waits for a worker"
+        elif handed.process.kind.role != "process":
+            who = "it is on its way to another process"
         yield self._about(
             drop.spot,
             handed.thing,
