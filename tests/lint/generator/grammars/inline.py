@@ -42,7 +42,7 @@ WAYS = {
     "start at once": f"processes = []\n{_ONE}.start()",
     "appended": f"processes = []\nprocesses.append({_ONE})",
     "added": f"processes = []\nprocesses += [{_ONE}]",
-    "stored": f"table = {{}}\ntable['x'] = {_ONE}\nprocesses = list(table.values())",
+    "stored": f"table = {{{{}}}}\ntable['x'] = {_ONE}\nprocesses = list(table.values())",
     "comprehension": f"processes = [{_ONE} for _ in range(2)]",
     "generator": f"processes = list({_ONE} for _ in range(2))",
     "conditional": "processes = [ctx.Process(target=work, args=({} if wanted() else {}, go))]",
@@ -141,7 +141,7 @@ def spell(choice: Choice) -> str:
         "helper": "wait_for(processes)",
         "while alive": "for each in processes:\n    while each.is_alive():\n"
         "        step(last=True)\n        each.join(0.1)",
-        "last only": "step(last=True)\nprocesses[-1].join()",
+        "last only": "processes[-1].join()",
         "timeout": "for each in processes:\n    each.join(0.001)",
     }.get(choice.join, "")
     if choice.join == "stack":

@@ -16,6 +16,20 @@ import signal
 import sys
 
 
+def execute(name):
+    """Run a module and its function `main`, or a script; its variables, and what it returns."""
+    text = pathlib.Path(f"{name}.py").read_text()
+    if "def main" in text and "__main__" not in text:
+        program = importlib.import_module(name)
+        return program, program.main()
+    variables = {"__name__": "__main__"}
+    try:
+        exec(compile(text, f"{name}.py", "exec"), variables)
+    except SystemExit:
+        pass
+    return variables, None
+
+
 def run(name, write):
     """In a process of its own: run a program to its end."""
     os.setsid()
@@ -32,10 +46,9 @@ def run(name, write):
     os.environ["MARKS"] = os.path.join(os.getcwd(), f"marks_{name}")
     os.mkdir(os.environ["MARKS"])
     try:
-        program = importlib.import_module(name)
-        result = program.main() if hasattr(program, "main") else None
+        program, result = execute(name)
         why = gate.verdict()
-        del result
+        del program, result
     except BaseException as error:
         why = f"raised {error!r}"
     slow.let_begin()

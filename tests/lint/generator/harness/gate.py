@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import multiprocessing as mp
 import os
+import signal
 import sys
 import time
 from concurrent.futures import process as futures_process
@@ -91,11 +92,16 @@ def program_ends():
     _endings.append(True)
 
 
-def step(last=False):
-    """Allocate what would get the bytes of a dead object; the last time, let the children go on."""
+def step(last=False, only=None):
+    """Allocate what would get the bytes of a dead object; the last time, let the children go on.
+
+    Args:
+        last: Nothing comes after that the children would have to be kept from.
+        only: The only child that may begin, by its Popen object; all if there is none.
+    """
     gc.collect()
     _victims.extend(sharedctypes.RawArray("b", 8) for _ in range(64))
-    slow.let_begin()  # first: who sets an event waits for those that it wakes
+    slow.let_begin(only)  # first: who sets an event waits for those that it wakes
     if last:
         for name, event in _gates.items():
             if not name.endswith("ready"):
@@ -131,7 +137,8 @@ def verdict():
         step(last=True)
     for each in _started:
         each.wait()
-    if any(each.returncode for each in _started):
+    # A daemon is terminated at the end, as it is meant to be.
+    if any(each.returncode not in {0, -signal.SIGTERM} for each in _started):
         return f"exit statuses {[each.returncode for each in _started]}"
     if _failed():
         return "a worker failed"

@@ -13,7 +13,8 @@ import os
 from multiprocessing import popen_fork, popen_forkserver, popen_spawn_posix, spawn
 
 _numbers = itertools.count()
-_held = []
+# The FIFO of each child that has not begun, by its Popen object.
+_held = {}
 _opened = []
 # The FIFO of the child that is being started, if there is one.
 _next = []
@@ -29,13 +30,12 @@ class _Held:
         return open, (self.path, "rb")
 
 
-def let_begin():
-    """The children that were started go on."""
-    while _held:
-        try:
-            path = _held.pop()
-        except IndexError:  # another thread was faster
-            return
+def let_begin(only=None):
+    """The children that were started go on; or only one, by its Popen object."""
+    for popen in list(_held) if only is None else [only]:
+        path = _held.pop(popen, None)
+        if path is None:  # it has begun
+            continue
         # Never waits, and a child that comes later finds it open.
         _opened.append(os.open(path, os.O_RDWR | os.O_NONBLOCK))
 
@@ -58,7 +58,7 @@ def _holding(launch):
             launch(popen, process)
         finally:
             _next.clear()
-        _held.append(path)
+        _held[popen] = path
 
     return held
 

@@ -55,6 +55,13 @@ def work(shared, go, ready=None):
     touch(shared)
 
 
+def work_on_message(channel, go):
+    """The same with what comes through a queue or a pipe."""
+    go.wait()
+    receive = channel.get if hasattr(channel, "get") else channel.recv
+    touch(receive())
+
+
 def work_with(go, ready=None, *, shared):
     """The same with a keyword."""
     work(shared, go, ready)

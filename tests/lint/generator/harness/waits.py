@@ -1,8 +1,8 @@
 """Whatever waits for children tells so, and does not wait for what never comes.
 
 What it keeps true: a wait without a limit for a process, a pool, a task or a future first calls
-`step(last=True)`: what is waited for may then do its work. A wait for a task of a pool whose
-workers fail, or are gone, raises `Lost`; the real thing would wait for ever.
+`step(last=True)`: what is waited for may then do its work, and of processes no other. A wait for a
+task of a pool whose workers fail, or are gone, raises `Lost`; the real thing would wait for ever.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def install(step, let_begin, is_worker, failed):
 
     def joins(joined, timeout=None):
         if timeout is None and joined._popen is not None:
-            let_begin() if is_worker(joined) else step(last=True)
+            let_begin() if is_worker(joined) else step(last=True, only=joined._popen)
 
     _first(BaseProcess, "join", joins)
     _first(synchronize.Event, "wait", lambda *_a, **_n: let_begin())
