@@ -98,11 +98,15 @@ def _run(names: list[str], folder: Path, sockets: str) -> dict[str, str]:
         return {}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST")}
     environment["TMPDIR"] = sockets  # short: a socket's path may have 108 characters
-    done = subprocess.run(
-        [sys.executable, "-u", "drive.py", str(SECONDS), *names],
-        cwd=folder, env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    # Not through pipes: whoever outlives the programs would keep them open.
+    with tempfile.TemporaryFile("w+") as output:
+        subprocess.run(
+            [sys.executable, "-u", "drive.py", str(SECONDS), *names],
+            cwd=folder, env=environment, check=True, timeout=SECONDS * len(names),
+            stdin=subprocess.DEVNULL, stdout=output,
+        )  # fmt: skip
+        output.seek(0)
+        lines = [json.loads(line) for line in output]
     return {each["name"]: each["why"] for each in lines}
 
 

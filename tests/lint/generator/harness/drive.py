@@ -77,7 +77,10 @@ def end_forkserver(pid):
     """End it, and whoever it has started for a program that is gone."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for each in (*children, pid):
-        os.kill(int(each), signal.SIGKILL)
+        try:
+            os.kill(int(each), signal.SIGKILL)
+        except ProcessLookupError:  # it has come to its end meanwhile
+            pass
     os.waitpid(pid, 0)
 
 
