@@ -99,12 +99,14 @@ def _run(names: list[str], folder: Path, sockets: str) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST")}
     environment["TMPDIR"] = sockets  # short: a socket's path may have 108 characters
     # Not through pipes: whoever outlives the programs would keep them open.
-    with tempfile.TemporaryFile("w+") as output:
-        subprocess.run(
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        done = subprocess.run(
             [sys.executable, "-u", "drive.py", str(SECONDS), *names],
-            cwd=folder, env=environment, check=True, timeout=SECONDS * len(names),
-            stdin=subprocess.DEVNULL, stdout=output,
+            cwd=folder, env=environment, check=False, timeout=SECONDS * len(names),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
         )  # fmt: skip
+        errors.seek(0)
+        assert done.returncode == 0, errors.read()
         output.seek(0)
         lines = [json.loads(line) for line in output]
     return {each["name"]: each["why"] for each in lines}

@@ -116,7 +116,9 @@ def makes_sense(choice: Choice) -> bool:
         return False
     if choice.made == "in the loop" and choice.passing == "all of them":
         return False
-    if choice.keep == "copy returned" and MADE[choice.made][0].startswith("objects = {"):
+    if choice.keep in {"copy returned", "pairs returned"} and MADE[choice.made][0].startswith(
+        "objects = {"
+    ):
         return False  # of the keys
     return choice.join != "popped" or choice.keep == "nothing"
 
