@@ -390,7 +390,7 @@ class Calls(Pruning):
         names = [each.arg for each in (*given.posonlyargs, *given.args)]
         found = self.defaults(function, state)
         if names and "classmethod" in decorators(function.node):
-            found[names[0]] = self.class_of(function)
+            found[names[0]] = self.class_of(function, state)
             names = names[1:]
         elif receiver is not None and names:
             found[names[0]] = frozenset({receiver})
@@ -426,13 +426,14 @@ class Calls(Pruning):
             found[given.kwarg.arg] = frozenset({rest})
         return {name: refs for name, refs in found.items() if refs}
 
-    def class_of(self, function: Function) -> Refs:
+    def class_of(self, function: Function, state: State) -> Refs:
         """What `cls` stands for in a class method; nobody knows if the class has heirs."""
         cls = function.cls
         heads = [each for each in function.module.tree.body if isinstance(each, ast.ClassDef)]
         named = {getattr(base, "id", "") for each in heads for base in each.bases}
         if cls is None or cls.node.name in named:
             thing = self.thing(OUTSIDE, ("class of", function.node), function.node)
+            state.escaped.add(thing)  # whoever knows the class has what is on it
             return frozenset({thing})
         return frozenset({cls})
 

@@ -100,7 +100,7 @@ class Machine(Conditions):
             if receiver is not None and given:
                 variables[given[0].arg] = frozenset({receiver})
             elif given and function.cls and "classmethod" in decorators(function.node):
-                variables[given[0].arg] = self.class_of(function)
+                variables[given[0].arg] = self.class_of(function, state)
             state.frames[frame.number] = variables
             ways = self.run_body(function, state)
             for at, refs in ways:
@@ -435,6 +435,7 @@ class Machine(Conditions):
                 thing = self.class_thing(owner)
                 state.escaped.add(thing)
                 state.put(thing, target.attr, refs)
+                state.escape(refs)  # whoever knows the class has it
             else:
                 state.escape(refs)
         if not owners:

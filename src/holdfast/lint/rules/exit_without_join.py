@@ -68,7 +68,7 @@ class ExitWithoutJoin(Rule):
         for process, said in state.status.items():
             if process.kind.role != "process" or RUNNING not in said:
                 continue
-            if Const(True) in state.get(process, "daemon"):
+            if Const(True) in state.get(process, "daemon") or process in state.escaped:
                 continue
             sure: Confidence = "low"
             if not said & (ALIVE - {RUNNING}) and not state.exceptional:
