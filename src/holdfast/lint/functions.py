@@ -103,7 +103,7 @@ def touched(node: ast.AST) -> frozenset[str] | None:
         return None
     own = names[0].arg
     found: set[str] = set()
-    rest = list(children(node))
+    rest = children(node)
     while rest:
         each = rest.pop()
         if isinstance(each, ast.Name):
@@ -133,15 +133,15 @@ def _of_inner(rest: list[ast.AST], used: set[str], bound: set[str], nonlocals: s
             rest += children(each)
 
 
-def children(node: ast.AST) -> Iterator[ast.AST]:
+def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below a node; `ast.iter_child_nodes`, but for contexts, in half the time."""
+    found: list[ast.AST] = []
     for name, value in node.__dict__.items():
         if value.__class__ is list:
-            for each in value:
-                if isinstance(each, ast.AST):
-                    yield each
-        elif name != "ctx" and isinstance(value, ast.AST):
-            yield value
+            found += [each for each in value if isinstance(each, ast.AST)]
+        elif isinstance(value, ast.AST) and name != "ctx":
+            found.append(value)
+    return found
 
 
 def nodes_of(node: ast.AST) -> Iterator[ast.AST]:

@@ -198,7 +198,7 @@ class Machine(Conditions):
 
     def run(self, body: Sequence[ast.stmt], states: list[State]) -> Flow:
         """Follow statements from each of some states."""
-        flow = Flow(after=states)
+        flow = Flow(states)
         for statement in body:
             if not flow.after:
                 break
@@ -691,7 +691,7 @@ class Machine(Conditions):
 
     def _do_match(self, node: ast.Match, state: State) -> Flow:
         self.eval(node.subject, state)
-        flow = Flow(after=[state.copy()])
+        flow = Flow([state.copy()])
         for case in node.cases:
             one = self.run(case.body, [state.copy()])
             flow.leave(one)

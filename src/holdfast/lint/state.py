@@ -221,12 +221,6 @@ class State:
         rest = list(start)
         while rest:
             value = rest.pop()
-            if isinstance(value, Bound):
-                if only_name(value):
-                    continue
-                if value.function is not None:
-                    rest.append(value.function)
-                value = value.receiver
             if isinstance(value, Thing):
                 if value in seen:
                     continue
@@ -239,6 +233,12 @@ class State:
                 base = value.base
                 if base is not None and base.kind.role != "segment":
                     rest.append(base)  # a view of a SharedMemory does not keep it
+            elif isinstance(value, Bound):
+                if only_name(value):
+                    continue
+                if value.function is not None:
+                    rest.append(value.function)
+                rest.append(value.receiver)
             elif isinstance(value, Function):
                 if value.frame is not None and value not in functions:
                     functions.add(value)

@@ -5,27 +5,43 @@ What it keeps true: of ways that cannot be told apart one is followed, and never
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.lint.state import NEW, State
-from holdfast.lint.things import Refs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from holdfast.lint.things import Refs
 
 # How many ways through a function are followed side by side.
 MOST_WAYS = 4
 
 
-@dataclass(slots=True)
 class Flow:
-    """Where the ways through some statements lead."""
+    """Where the ways through some statements lead.
 
-    after: list[State] = field(default_factory=list[State])
-    breaks: list[State] = field(default_factory=list[State])
-    continues: list[State] = field(default_factory=list[State])
-    returns: list[tuple[State, Refs]] = field(default_factory=list[tuple[State, Refs]])
+    Attributes:
+        after: On behind them.
+        breaks: Out of the loop around.
+        continues: To the next round of that loop.
+        returns: Out of the function, and what each of these gives.
+    """
+
+    __slots__ = ("after", "breaks", "continues", "returns")
+
+    def __init__(
+        self,
+        after: list[State] | None = None,
+        *,
+        breaks: list[State] | None = None,
+        continues: list[State] | None = None,
+        returns: list[tuple[State, Refs]] | None = None,
+    ) -> None:
+        self.after = [] if after is None else after
+        self.breaks = [] if breaks is None else breaks
+        self.continues = [] if continues is None else continues
+        self.returns = [] if returns is None else returns
 
     def leave(self, other: Flow) -> None:
         """The ways of `other` that do not go on behind it."""
