@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.lint.catalogue import STAR_NAMES
-from holdfast.lint.modules import START_METHOD, UnreadableError, hinted, read
+from holdfast.lint.modules import START_METHOD, UnreadableError, forks, hinted, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -36,6 +36,7 @@ _LIBRARY = re.compile(
     rb"multiprocessing\b|multiprocess\b|billiard\b|loky\b|concurrent\b|joblib\.externals\b"
     rb"|torch\b|pathos\.helpers\b"
 )
+_LEADING = (b"torch", b"concurrent", b"pathos", b"joblib", b"resource_tracker")
 # Whoever makes something of a library writes one of these, or has it made by somebody else.
 _MAKER = re.compile(
     rb"\b(?:Value|Array|Raw(?:Value|Array)|Barrier|SharedMemory|ShareableList|Pool"
@@ -99,18 +100,17 @@ class Scanner:
             except UnreadableError as error:
                 found.notes.append(str(error))
                 continue
-            hint = hinted(data)
+            lines = list(_import_lines(data))
+            imports = b" ".join([part for line in lines for part in line])
+            hint = _hinted(imports, data)
             if hint and b"set_start_method" in data and "test" not in file.lower():
                 found.methods.update(each[1].decode() for each in START_METHOD.finditer(data))
-            names = library_names(data) if hint else set[bytes]()
+            names = library_names(lines) if hint else set[bytes]()
             if (names and _makes(data)) or (hint and _BY_ITSELF.search(data)):
                 found.worth.append(file)
                 merge(found.offers, {module_key(file): _offered(data, names)})
-            elif b"import" in data:
-                lines = list(_import_lines(data))
-                if lines:
-                    words = _WORD.findall(b" ".join([part for line in lines for part in line]))
-                    self._imports[file] = frozenset(words), lines
+            elif lines:
+                self._imports[file] = frozenset(_WORD.findall(imports)), lines
         return found
 
     def users(self, offers: Offers) -> dict[str, set[bytes]]:
@@ -132,6 +132,16 @@ class Scanner:
         for file in found:
             del self._imports[file]  # it is told
         return found
+
+
+def _hinted(imports: bytes, data: bytes) -> bool:
+    """Whether a file may hold a hazard by itself: what it imports says so, or it forks.
+
+    All that it says is asked only if it imports what has processes under some other name.
+    """
+    if hinted(imports) or forks(data):
+        return True
+    return any(word in imports for word in _LEADING) and hinted(data)
 
 
 def _makes(data: bytes) -> bool:
@@ -181,10 +191,10 @@ def _mentioned(file: str, names: set[bytes]) -> set[bytes]:
     return {each for each in names if each in data}
 
 
-def library_names(data: bytes) -> set[bytes]:
+def library_names(lines: Iterable[Line]) -> set[bytes]:
     """The names by which a file knows libraries of processes and what it has of them."""
     found: set[bytes] = set()
-    for source, imported in _import_lines(data):
+    for source, imported in lines:
         if not source:
             for part in imported.split(b","):
                 words = part.split()
