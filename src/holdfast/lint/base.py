@@ -88,6 +88,7 @@ class Memory:
         roles: Of the things that have been made at all.
         inert: Functions, with the constants that they were given, and whether following them made
             nothing of a library.
+        idle: Functions that leave nothing of a library behind, whatever they are given.
     """
 
     def __init__(self) -> None:
@@ -99,6 +100,7 @@ class Memory:
         self.objects: dict[int, dict[str, Refs]] = {}
         self.roles: set[str] = set()
         self.inert: dict[Hashable, bool] = {}
+        self.idle: set[ast.AST] = set()
 
 
 class Base:

@@ -87,6 +87,7 @@ class Machine(Conditions):
             receiver,
         )
         self._enter(frame)
+        made = len(self.creations)
         try:
             given = all_arguments(function.node.args)
             variables: dict[str, Refs] = {}
@@ -107,6 +108,9 @@ class Machine(Conditions):
                 self.leave(frame, at, refs)
             if ways:
                 state.become(merged([at for at, _ in ways]))
+                if function.cls is None:
+                    result = NOTHING.union(*(refs for _, refs in ways))
+                    self.learn_of_any(function, made, result, state)
         finally:
             self._exit()
 

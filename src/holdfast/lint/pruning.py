@@ -82,6 +82,16 @@ class Pruning(Library):
             inert = not state.dead and not _of_library(kept) and not self._left(made, state)
         self.memory.inert[key] = inert
 
+    def learn_of_any(self, function: Function, made: int, result: Refs, state: State) -> None:
+        """The same of a function that was given it is not known what: it holds for all calls."""
+        if (
+            len(self.creations) > made
+            and not any(isinstance(each, Named) for each in result)
+            and not _of_library(state.reach(result))
+            and not self._left(made, state)
+        ):
+            self.memory.idle.add(function.node)
+
     def _left(self, made: int, state: State) -> bool:
         """Whether any of the things that were made since then is still there."""
         new = set(self.creations[made:])
@@ -90,8 +100,10 @@ class Pruning(Library):
         return not new.isdisjoint(state.kept(self.roots(state), ()))
 
     def _makes(self, function: Function, arguments: Sequence[Argument]) -> bool:
-        worth = relevance.of(function.module, self.project).nodes
-        return function.node in worth and not self.memory.inert.get(_call_key(function, arguments))
+        node, memory = function.node, self.memory
+        if node in memory.idle or node not in relevance.of(function.module, self.project).nodes:
+            return False
+        return not memory.inert.get(_call_key(function, arguments))
 
     def _used_of_module(self, function: Function, state: State) -> Iterator[Value]:
         """What a function uses of its module's variables."""
