@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from holdfast.cli import FAILED, USAGE, check
-from holdfast.lint import crew
-from holdfast.lint.checked import check_path
+from holdfast.lint.files import crew
+from holdfast.lint.files.checked import check_path
 
 WRONG = """\
 import multiprocessing as mp

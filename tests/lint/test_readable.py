@@ -7,8 +7,8 @@ import codecs
 import pytest
 
 from holdfast.lint import Options, check_source
-from holdfast.lint.checked import check_file
-from holdfast.lint.modules import Module, Project, UnreadableError
+from holdfast.lint.files.checked import check_file
+from holdfast.lint.program.modules import Module, Project, UnreadableError
 
 WRONG = """\
 import multiprocessing as mp

@@ -6,9 +6,10 @@ import textwrap
 
 import pytest
 
-from holdfast.lint import machine, modules
 from holdfast.lint.events import Rule
+from holdfast.lint.machine import statements
 from holdfast.lint.options import Options
+from holdfast.lint.program import modules
 
 HEADER = """
 import numpy as np
@@ -41,7 +42,7 @@ def heard(body):
     project = modules.Project()
     project.add(module)
     listener = Listener()
-    machine.Machine(module, project, Options(), [listener]).follow_module(module)
+    statements.Machine(module, project, Options(), [listener]).follow_module(module)
     return listener.heard
 
 

@@ -19,12 +19,12 @@ from holdfast.cli import FAILED, USAGE, fixing, output
 from holdfast.errors import HoldfastError
 from holdfast.findings import CONFIDENCES, Confidence, Report, hazard_of
 from holdfast.lint import config
-from holdfast.lint.cache import FOLDER
-from holdfast.lint.checked import check_file
-from holdfast.lint.discovery import discover
-from holdfast.lint.modules import Project
+from holdfast.lint.files.cache import FOLDER
+from holdfast.lint.files.checked import check_file
+from holdfast.lint.files.discovery import discover
+from holdfast.lint.files.tree import Outcome, check_paths
 from holdfast.lint.options import Options
-from holdfast.lint.tree import Outcome, check_paths
+from holdfast.lint.program.modules import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

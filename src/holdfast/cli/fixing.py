@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import output
 from holdfast.lint.fixes import Fixed, FixesUnavailableError, available, fix_source
-from holdfast.lint.modules import UnreadableError
+from holdfast.lint.program.modules import UnreadableError
 
 if TYPE_CHECKING:
     import argparse
 
     from holdfast.findings import Finding
+    from holdfast.lint.files.tree import Outcome
     from holdfast.lint.options import Options
-    from holdfast.lint.tree import Outcome
 
 
 @dataclass(frozen=True)

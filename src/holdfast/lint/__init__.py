@@ -1,12 +1,17 @@
 """The checker: finds lifetime hazards between processes in Python source.
 
-It follows the program on paper. The *machine* (machine.py, which builds on base.py,
-expressions.py, library.py, calls.py, conditions.py) goes through the statements of a module, and
-then of each function that is worth it, as the interpreter would, the project's own functions and
-modules included. In place of memory it has a *state* (state.py): who refers to whom, which
-processes may be running, and what each was given. Few words say everything:
+Its rooms: `files/` (which files, by how many processes), `program/` (what a text says by itself),
+`machine/` (what happens when it runs), `rules/` and `fixes/`. engine.py checks one module;
+events.py is what machine and rules tell each other.
 
-* A **thing** (things.py) is an object: of a library (catalogue.py says which), or of the project.
+It follows the program on paper. The *machine* (statements.py, which builds on base.py,
+expressions.py, views.py, library.py, pruning.py, calls.py, conditions.py) goes through the
+statements of a module, and then of each function that is worth it, as the interpreter would, the
+project's own functions and modules included. In place of memory it has a *state* (state.py): who
+refers to whom, which processes may be running, and what each was given. Few words say everything:
+
+* A **thing** (things.py) is an object: of a library (`program/catalogue.py` says which), or of the
+  project.
 * A **kept** thing can be reached from a variable of a call that is being followed, from what
   escaped to code that is not seen, from a running process object. Storing on `self`, in a list, on
   the process, in a global, in a closure: it is all reachability, nothing is a special case.
@@ -14,6 +19,11 @@ processes may be running, and what each was given. Few words say everything:
   unsure (a stranger may have joined it), ended.
 * What a process was **handed** is taken down when it is made. When a handed thing is not kept any
   more while its process may run, that is a **drop**, and the rules are told.
+
+It is as fast as what it need not do. A file is parsed only if its imports lead to a library
+(`files/scan.py`), a function is followed only if its words do (`program/relevance.py`), a call only
+if something of a library can come of it (`machine/pruning.py`), and two ways through a function are
+one until something of a library is touched (`machine/ways.py`).
 
 Nothing here imports multiprocessing or the native core; any platform that has Python will do.
 
@@ -26,8 +36,8 @@ Writing a rule
    method of a library's object, or a function of a library, was called; what a `with` does at its
    end is the method `__exit__`), `on_store` (something is assigned), `on_view`, `on_use`,
    `on_dangling` (a view of a segment is made, is read after the segment was closed, or outlives it;
-   views.py), `on_return` (a function is about to return), `on_end` (the main module has ended),
-   `on_module` (for what syntax alone can tell). A rule object lives for one module and may keep
+   views.py), `on_return` (a function is about to return), `on_end` (the main module has ended). A
+   rule object lives for one module and may keep
    notes on itself, but it sees all ways through a function one after the other, the same statement
    more than once: what is true *here* is in `scene.state`, never in its own notes.
 2. Ask the scene: `state.reach(values)`, `state.get(thing, "attribute")`, `state.status`,
@@ -47,7 +57,7 @@ Writing a rule
    where the rule must speak, and near misses, which must have no finding at all. A first line
    `# start-method: spawn` chooses the method (fork otherwise), `# min-confidence: low` the rest;
    several codes are separated by blanks. A finding counts at the line where it begins.
-8. A file is looked at only if it holds one of the words of `modules.HINTS`, or forks.
+8. A file is looked at only if what it imports has one of the words of `modules.HINTS`, or it forks.
 
 Version: 0.1.
 """
@@ -58,9 +68,9 @@ from typing import TYPE_CHECKING
 
 from holdfast.lint import allow
 from holdfast.lint.engine import check_module
-from holdfast.lint.modules import Module, Project, UnreadableError
+from holdfast.lint.files.tree import Outcome, check_paths
 from holdfast.lint.options import Options
-from holdfast.lint.tree import Outcome, check_paths
+from holdfast.lint.program.modules import Module, Project, UnreadableError
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding

@@ -19,7 +19,7 @@ from holdfast.findings import Finding, Place, hazard_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.lint.modules import Module
+    from holdfast.lint.program.modules import Module
 
 _COMMENT = re.compile(
     r"#\s*holdfast:\s*allow\b\s*(?P<names>[\w-]+(?:\s*,\s*[\w-]+)*)?"

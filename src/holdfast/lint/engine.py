@@ -11,22 +11,22 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast.findings import CONFIDENCES
-from holdfast.lint import relevance
-from holdfast.lint.base import BudgetError
-from holdfast.lint.calls import decorators
-from holdfast.lint.machine import Machine
-from holdfast.lint.modules import START_METHOD
+from holdfast.lint.machine.base import BudgetError
+from holdfast.lint.machine.calls import decorators
+from holdfast.lint.machine.statements import Machine
+from holdfast.lint.machine.things import NOTHING
+from holdfast.lint.machine.views import CREATED
+from holdfast.lint.machine.ways import calm
+from holdfast.lint.program import relevance
+from holdfast.lint.program.modules import START_METHOD
 from holdfast.lint.rules import RULES
-from holdfast.lint.things import NOTHING
-from holdfast.lint.views import CREATED
-from holdfast.lint.ways import calm
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding
-    from holdfast.lint.modules import Module, Project
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Class, Function, Thing
     from holdfast.lint.options import Options
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Class, Function, Thing
+    from holdfast.lint.program.modules import Module, Project
 
 # Frames that following a function may take: a call in the program is about ten of them.
 DEEPEST = 5000

@@ -16,10 +16,10 @@ from holdfast.findings import Confidence, Finding, Subject, hazard_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.lint.modules import Module
+    from holdfast.lint.machine.state import Handed, Spot, State
+    from holdfast.lint.machine.things import Class, Function, Refs, Thing
     from holdfast.lint.options import Options
-    from holdfast.lint.state import Handed, Spot, State
-    from holdfast.lint.things import Class, Function, Refs, Thing
+    from holdfast.lint.program.modules import Module
 
 
 class Argument(NamedTuple):
@@ -225,11 +225,6 @@ class Rule:
     def on_end(self, where: ast.AST, scene: Scene) -> Iterable[Finding]:
         """The program has come to the end of its main module."""
         del where, scene
-        return ()
-
-    def on_module(self, module: Module, scene: Scene) -> Iterable[Finding]:
-        """A module is about to be followed; for what its syntax alone can tell."""
-        del module, scene
         return ()
 
     def found(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint import UnreadableError, check_source, config
-from holdfast.lint.modules import hinted
 from holdfast.lint.options import Options
+from holdfast.lint.program.modules import hinted
 
 if TYPE_CHECKING:
     import ast

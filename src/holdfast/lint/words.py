@@ -6,16 +6,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.catalogue import KEEPS_ARGUMENTS
-from holdfast.lint.state import ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE
+from holdfast.lint.machine.state import ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE
+from holdfast.lint.program.catalogue import KEEPS_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence
     from holdfast.lint.events import Scene
-    from holdfast.lint.state import Handed, Spot
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Handed, Spot
+    from holdfast.lint.machine.things import Thing
 
 SPAWNING = {"spawn", "forkserver"}
 

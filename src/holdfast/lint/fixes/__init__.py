@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError
 from holdfast.lint import allow
 from holdfast.lint.engine import check_module
-from holdfast.lint.modules import Module, Project, UnreadableError
+from holdfast.lint.program.modules import Module, Project, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

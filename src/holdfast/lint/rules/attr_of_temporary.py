@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Drop, Scene
-    from holdfast.lint.state import Handed, Spot
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Handed, Spot
+    from holdfast.lint.machine.things import Thing
 
 
 class AttrOfTemporary(Rule):

@@ -44,8 +44,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.lint import words
 from holdfast.lint.events import Rule
-from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING
-from holdfast.lint.things import Const
+from holdfast.lint.machine.state import ALIVE, ENDED, NEW, RUNNING
+from holdfast.lint.machine.things import Const
 
 if TYPE_CHECKING:
     import ast
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
-    from holdfast.lint.state import Handed
+    from holdfast.lint.machine.state import Handed
 
 
 class ExitWithoutJoin(Rule):

@@ -43,19 +43,19 @@ import re
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
-from holdfast.lint.functions import nodes_of
-from holdfast.lint.things import Bound, Function, Thing
-from holdfast.lint.views import TRUE
+from holdfast.lint.machine.things import Bound, Function, Thing
+from holdfast.lint.machine.views import TRUE
+from holdfast.lint.program.around import ancestors
+from holdfast.lint.program.functions import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.modules import Module
-    from holdfast.lint.things import Refs, Value
+    from holdfast.lint.machine.things import Refs, Value
+    from holdfast.lint.program.modules import Module
 
 _LOCKING = re.compile(
     r"\block\b|_lock\b|\.acquire\(|\blogging\.|\blog(?:ger)?\.\w+\(|\bprint\(|\.put\(|\.get\(\)"

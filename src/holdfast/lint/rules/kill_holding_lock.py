@@ -45,17 +45,17 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
-from holdfast.lint.state import ALIVE
-from holdfast.lint.things import Bound, Const, Function
-from holdfast.lint.views import TRUE
+from holdfast.lint.machine.state import ALIVE
+from holdfast.lint.machine.things import Bound, Const, Function
+from holdfast.lint.machine.views import TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.state import Spot
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Spot
+    from holdfast.lint.machine.things import Thing
 
 _LOCKS = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition"}
 _SYNCHRONIZED = {"Value", "Array"}

@@ -46,10 +46,10 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
+from holdfast.lint.machine.state import Spot
+from holdfast.lint.machine.things import Thing
+from holdfast.lint.machine.views import TRUE
 from holdfast.lint.rules.temporary_owner import temporary_owner
-from holdfast.lint.state import Spot
-from holdfast.lint.things import Thing
-from holdfast.lint.views import TRUE
 
 if TYPE_CHECKING:
     import ast
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Drop, Scene
-    from holdfast.lint.state import Handed
-    from holdfast.lint.things import Refs
+    from holdfast.lint.machine.state import Handed
+    from holdfast.lint.machine.things import Refs
 
 _KEEP = "keep the manager, or its proxy, until the processes have been joined"
 

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
-from holdfast.lint.things import Bound, Function
+from holdfast.lint.machine.things import Bound, Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.modules import Module
-    from holdfast.lint.things import Refs, Thing
+    from holdfast.lint.machine.things import Refs, Thing
+    from holdfast.lint.program.modules import Module
 
 _POOL_CALLS = {
     "map", "imap", "imap_unordered", "starmap", "apply", "apply_async", "map_async",

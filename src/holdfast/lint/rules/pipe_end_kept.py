@@ -51,21 +51,21 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import caught, in_loop
 from holdfast.lint.events import Rule
-from holdfast.lint.library import without_limit
-from holdfast.lint.state import NEW
-from holdfast.lint.things import Bound, Function
-from holdfast.lint.views import CLOSED, may
+from holdfast.lint.machine.library import without_limit
+from holdfast.lint.machine.state import NEW
+from holdfast.lint.machine.things import Bound, Function
+from holdfast.lint.machine.views import CLOSED, may
+from holdfast.lint.program.around import caught, in_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.modules import Module
-    from holdfast.lint.state import Handed
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Handed
+    from holdfast.lint.machine.things import Thing
+    from holdfast.lint.program.modules import Module
 
 _NOT_STARTED = frozenset({NEW})
 _READING = {"recv", "recv_bytes", "recv_bytes_into"}

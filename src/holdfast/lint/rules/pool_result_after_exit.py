@@ -40,10 +40,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import never_ends
 from holdfast.lint.events import Rule
-from holdfast.lint.state import ENDED, KILLED, RUNNING, TOLD, UNSURE, Spot
-from holdfast.lint.things import Function
+from holdfast.lint.machine.state import ENDED, KILLED, RUNNING, TOLD, UNSURE, Spot
+from holdfast.lint.machine.things import Function
+from holdfast.lint.program.around import never_ends
 
 if TYPE_CHECKING:
     import ast
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.things import Thing
 
 _TASKS = {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}
 

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Drop, Scene
-    from holdfast.lint.state import Spot
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Spot
+    from holdfast.lint.machine.things import Thing
 
 _SENDING = {"put", "put_nowait", "send"}
 _TASKS = {"apply_async", "map_async", "starmap_async", "imap", "imap_unordered"}

@@ -42,20 +42,20 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint import bulk
-from holdfast.lint.around import in_loop, leaves_loop
 from holdfast.lint.events import Rule
-from holdfast.lint.library import without_limit
-from holdfast.lint.things import Bound, Function
-from holdfast.lint.views import TRUE, may
+from holdfast.lint.machine.library import without_limit
+from holdfast.lint.machine.things import Bound, Function
+from holdfast.lint.machine.views import TRUE, may
+from holdfast.lint.program import bulk
+from holdfast.lint.program.around import in_loop, leaves_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.state import Spot
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.state import Spot
+    from holdfast.lint.machine.things import Thing
 
 _QUEUES = {"Queue", "JoinableQueue", "SimpleQueue"}
 _JOINED, _DRAINED, _KILLED = "-joined", "-drained", "-ended by force"

@@ -42,8 +42,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
+from holdfast.lint.program.around import ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

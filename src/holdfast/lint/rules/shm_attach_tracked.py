@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint.events import Rule
-from holdfast.lint.things import Const
+from holdfast.lint.machine.things import Const
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

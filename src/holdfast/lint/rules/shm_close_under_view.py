@@ -41,17 +41,17 @@ import ast
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import ancestors, caught
 from holdfast.lint.events import Rule
-from holdfast.lint.views import CLOSED, may, surely
+from holdfast.lint.machine.views import CLOSED, may, surely
+from holdfast.lint.program.around import ancestors, caught
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.state import Spot
-    from holdfast.lint.things import Refs, Thing
+    from holdfast.lint.machine.state import Spot
+    from holdfast.lint.machine.things import Refs, Thing
 
 
 class ShmCloseUnderView(Rule):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Scene
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.things import Thing
 
 
 class ShmInlineBuf(Rule):

@@ -41,16 +41,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint.events import Rule
-from holdfast.lint.state import ALIVE
-from holdfast.lint.things import NOTHING, Const, Thing
-from holdfast.lint.views import CREATED, FALSE, UNLINKED, may
+from holdfast.lint.machine.state import ALIVE
+from holdfast.lint.machine.things import NOTHING, Const, Thing
+from holdfast.lint.machine.views import CREATED, FALSE, UNLINKED, may
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Argument, Call, Scene
-    from holdfast.lint.things import Refs
+    from holdfast.lint.machine.things import Refs
 
 
 class ShmNameReused(Rule):

@@ -48,21 +48,21 @@ import re
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
-from holdfast.lint.around import ancestors
 from holdfast.lint.events import Rule
-from holdfast.lint.functions import nodes_of
-from holdfast.lint.state import Spot
-from holdfast.lint.things import Bound, Thing
-from holdfast.lint.views import CREATED, NAMED, TRUE, UNLINKED, may, surely
+from holdfast.lint.machine.state import Spot
+from holdfast.lint.machine.things import Bound, Thing
+from holdfast.lint.machine.views import CREATED, NAMED, TRUE, UNLINKED, may, surely
+from holdfast.lint.program.around import ancestors
+from holdfast.lint.program.functions import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
-    from holdfast.lint.modules import Module
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Refs
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Refs
+    from holdfast.lint.program.modules import Module
 
 _LOST = "-lost"
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -44,14 +44,14 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
-from holdfast.lint.state import NEW
+from holdfast.lint.machine.state import NEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Call, Scene
-    from holdfast.lint.state import Handed
+    from holdfast.lint.machine.state import Handed
 
 
 class ShmUnlinkEarly(Rule):

@@ -42,15 +42,15 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint.events import Rule
-from holdfast.lint.state import Spot
-from holdfast.lint.views import CLOSED, may
+from holdfast.lint.machine.state import Spot
+from holdfast.lint.machine.views import CLOSED, may
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Scene
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.things import Thing
 
 _THEN = {
     "loose": "the segment is unmapped under it, and the next access ends the process (SIGSEGV)",

@@ -44,16 +44,16 @@ from typing import TYPE_CHECKING
 from holdfast.findings import Subject
 from holdfast.lint import words
 from holdfast.lint.events import Rule
-from holdfast.lint.functions import all_arguments
-from holdfast.lint.things import Bound, Function, Thing
+from holdfast.lint.machine.things import Bound, Function, Thing
+from holdfast.lint.program.functions import all_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Confidence, Finding
     from holdfast.lint.events import Argument, Call, Scene
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Refs
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Refs
 
 _SENDING = {"put", "put_nowait", "send"}
 _RUNNING = {"apply": 0, "apply_async": 0, "submit": 0, "map": 1, "starmap": 1, "imap": 1}

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from holdfast.findings import Finding
     from holdfast.lint.events import Drop, Scene
-    from holdfast.lint.things import Thing
+    from holdfast.lint.machine.things import Thing
 
 
 class TemporaryOwner(Rule):

@@ -41,10 +41,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint import words
-from holdfast.lint.around import in_loop
 from holdfast.lint.events import Rule
-from holdfast.lint.things import Const, Thing
-from holdfast.lint.views import CREATED, FALSE
+from holdfast.lint.machine.things import Const, Thing
+from holdfast.lint.machine.views import CREATED, FALSE
+from holdfast.lint.program.around import in_loop
 
 if TYPE_CHECKING:
     import ast

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.findings import Subject
 from holdfast.lint.events import Rule
-from holdfast.lint.views import CREATED, may
+from holdfast.lint.machine.views import CREATED, may
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,22 +12,22 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from holdfast.lint.base import Frame
-from holdfast.lint.catalogue import CONTAINER, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.events import Argument, Call, Drop
-from holdfast.lint.expressions import element_key
-from holdfast.lint.functions import all_arguments, facts, reads
-from holdfast.lint.library import PARTIAL
-from holdfast.lint.pruning import Pruning
-from holdfast.lint.state import ALIVE, ENDED, NEW, RUNNING
-from holdfast.lint.things import NOTHING, Bound, Class, Function, Refs, Thing
+from holdfast.lint.machine.base import Frame
+from holdfast.lint.machine.expressions import element_key
+from holdfast.lint.machine.library import PARTIAL
+from holdfast.lint.machine.pruning import Pruning
+from holdfast.lint.machine.state import ALIVE, ENDED, NEW, RUNNING
+from holdfast.lint.machine.things import NOTHING, Bound, Class, Function, Refs, Thing
+from holdfast.lint.program.catalogue import CONTAINER, INSTANCE, MAKERS, OUTSIDE, Named
+from holdfast.lint.program.functions import all_arguments, facts, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.findings import Confidence
-    from holdfast.lint.state import Handed, State
-    from holdfast.lint.things import Value
+    from holdfast.lint.machine.state import Handed, State
+    from holdfast.lint.machine.things import Value
 
 # How many calls deep functions are followed.
 DEEPEST = 7

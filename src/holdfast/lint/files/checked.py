@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.lint import allow
 from holdfast.lint.engine import check_module
-from holdfast.lint.modules import Module, UnreadableError, read
+from holdfast.lint.program.modules import Module, UnreadableError, read
 
 if TYPE_CHECKING:
     from holdfast.findings import Finding
-    from holdfast.lint.modules import Project
     from holdfast.lint.options import Options
+    from holdfast.lint.program.modules import Project
 
 
 # How many functions a note names.

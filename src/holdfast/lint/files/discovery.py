@@ -12,12 +12,12 @@ import os
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from holdfast.lint import ignoring
+from holdfast.lint.files import ignoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.lint.ignoring import Ignoring
+    from holdfast.lint.files.ignoring import Ignoring
 
 # Folders that hold no source of the project's own.
 NEVER = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.lint.state import NEW, State
+from holdfast.lint.machine.state import NEW, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.lint.things import Refs
+    from holdfast.lint.machine.things import Refs
 
 # How many ways through a function are followed side by side.
 MOST_WAYS = 4

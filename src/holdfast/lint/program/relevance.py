@@ -14,16 +14,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.lint import catalogue
-from holdfast.lint.catalogue import STAR_NAMES
-from holdfast.lint.modules import absolute_name
-from holdfast.lint.things import Class, Function
+from holdfast.lint.machine.things import Class, Function
+from holdfast.lint.program import catalogue
+from holdfast.lint.program.catalogue import STAR_NAMES
+from holdfast.lint.program.modules import absolute_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from holdfast.lint.modules import Module, Project
-    from holdfast.lint.things import Definition
+    from holdfast.lint.machine.things import Definition
+    from holdfast.lint.program.modules import Module, Project
 
 # What makes a function worth following, whatever is imported under whatever name: something that
 # only libraries of processes have, or that they have and the call is not of another library.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from holdfast.lint.catalogue import Kind, Named
-    from holdfast.lint.modules import Module
+    from holdfast.lint.program.catalogue import Kind, Named
+    from holdfast.lint.program.modules import Module
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 

@@ -2,8 +2,9 @@
 
 The machine follows a program on paper: it goes through the statements of a module or function as
 the interpreter would, calls of the project's own functions included, with a `State` in place of
-memory. It is made of four parts, each building on the one before: this one, `Expressions`,
-`Calls` (what calls do, `library.py` for those of the libraries) and `Machine` (statements).
+memory. It is made of parts, each building on the one before: this one, `Expressions`, `Views` (of
+shared memory), `Library` (what is of the libraries), `Pruning` (which calls need not be followed),
+`Calls`, `Conditions` and `Machine` (statements).
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ import builtins
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from holdfast.lint import catalogue, relevance
-from holdfast.lint.catalogue import OUTSIDE, Named
 from holdfast.lint.events import Rule
-from holdfast.lint.functions import facts
-from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import PLAIN, Layer, Spot, State
-from holdfast.lint.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
+from holdfast.lint.machine.state import PLAIN, Layer, Spot, State
+from holdfast.lint.machine.things import NOTHING, Bound, Class, Context, Function, Lazy, Refs, Thing
+from holdfast.lint.program import catalogue, relevance
+from holdfast.lint.program.catalogue import OUTSIDE, Named
+from holdfast.lint.program.functions import facts
+from holdfast.lint.program.modules import Module, absolute_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from holdfast.findings import Finding
-    from holdfast.lint.catalogue import Kind
     from holdfast.lint.events import Argument, Call
-    from holdfast.lint.modules import Project
+    from holdfast.lint.machine.things import Value
     from holdfast.lint.options import Options
-    from holdfast.lint.things import Value
+    from holdfast.lint.program.catalogue import Kind
+    from holdfast.lint.program.modules import Project
 
 # Statements that one entry may cost: more than any function that people write needs.
 BUDGET = 3_000

@@ -13,17 +13,17 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint.checked import Checked, check_path
-from holdfast.lint.modules import Project
-from holdfast.lint.scan import Looked, Scanner
+from holdfast.lint.files.checked import Checked, check_path
+from holdfast.lint.files.scan import Looked, Scanner
+from holdfast.lint.program.modules import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
+    from holdfast.lint.files.scan import Offers
     from holdfast.lint.options import Options
-    from holdfast.lint.scan import Offers
 
 # Below these numbers of files, starting processes costs more than they save.
 _WORTH_LOOKING = 600

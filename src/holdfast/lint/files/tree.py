@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.findings import Report
-from holdfast.lint import scan
-from holdfast.lint.cache import Cache
-from holdfast.lint.checked import Checked
-from holdfast.lint.crew import Crew, no_collections
+from holdfast.lint.files import scan
+from holdfast.lint.files.cache import Cache
+from holdfast.lint.files.checked import Checked
+from holdfast.lint.files.crew import Crew, no_collections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

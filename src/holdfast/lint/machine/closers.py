@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.lint.catalogue import OUTSIDE
-from holdfast.lint.things import NOTHING, Refs, Thing
-from holdfast.lint.views import TRUE
+from holdfast.lint.machine.things import NOTHING, Refs, Thing
+from holdfast.lint.machine.views import TRUE
+from holdfast.lint.program.catalogue import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holdfast.lint.catalogue import Named
     from holdfast.lint.events import Call
-    from holdfast.lint.library import Library
-    from holdfast.lint.state import State
+    from holdfast.lint.machine.library import Library
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.program.catalogue import Named
 
 _ENTERED = "-entered"
 _CLOSING = "-closing"

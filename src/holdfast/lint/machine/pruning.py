@@ -11,19 +11,19 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from holdfast.lint import relevance
-from holdfast.lint.catalogue import Named
-from holdfast.lint.functions import facts, touched
-from holdfast.lint.library import Library
-from holdfast.lint.state import PLAIN
-from holdfast.lint.things import NOTHING, Bound, Thing
+from holdfast.lint.machine.library import Library
+from holdfast.lint.machine.state import PLAIN
+from holdfast.lint.machine.things import NOTHING, Bound, Thing
+from holdfast.lint.program import relevance
+from holdfast.lint.program.catalogue import Named
+from holdfast.lint.program.functions import facts, touched
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from holdfast.lint.events import Argument
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Function, Refs, Value
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Function, Refs, Value
 
 # Methods with so few statements are followed anyway: what they return may decide something.
 _SHORT = 3

@@ -12,16 +12,16 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from holdfast.lint.calls import Calls
-from holdfast.lint.functions import nodes_of
-from holdfast.lint.state import ENDED, truths
-from holdfast.lint.things import NOTHING, Const, Refs, Thing
+from holdfast.lint.machine.calls import Calls
+from holdfast.lint.machine.state import ENDED, truths
+from holdfast.lint.machine.things import NOTHING, Const, Refs, Thing
+from holdfast.lint.program.functions import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.lint.modules import Module
-    from holdfast.lint.state import State
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.program.modules import Module
 
 
 class Conditions(Calls):

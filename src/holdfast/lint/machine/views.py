@@ -10,15 +10,15 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from holdfast.lint.expressions import Expressions
-from holdfast.lint.functions import all_arguments
-from holdfast.lint.things import NOTHING, Bound, Const, Refs, Thing
+from holdfast.lint.machine.expressions import Expressions
+from holdfast.lint.machine.things import NOTHING, Bound, Const, Refs, Thing
+from holdfast.lint.program.functions import all_arguments
 
 if TYPE_CHECKING:
-    from holdfast.lint.catalogue import Named
     from holdfast.lint.events import Argument, Call
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Value
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Value
+    from holdfast.lint.program.catalogue import Named
 
 CREATED, CLOSED, UNLINKED, NAMED = "-created", "-closed", "-unlinked", "-named"
 TRUE, FALSE = frozenset({Const(True)}), frozenset({Const(False)})

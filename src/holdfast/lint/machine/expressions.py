@@ -11,18 +11,18 @@ import ast
 import functools
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint import catalogue
-from holdfast.lint.base import Base
-from holdfast.lint.catalogue import CONTAINER, OUTSIDE, Named
-from holdfast.lint.functions import children, only_looks
-from holdfast.lint.modules import Module
-from holdfast.lint.things import NOTHING, Class, Const, Function, Lazy, Refs, Thing
+from holdfast.lint.machine.base import Base
+from holdfast.lint.machine.things import NOTHING, Class, Const, Function, Lazy, Refs, Thing
+from holdfast.lint.program import catalogue
+from holdfast.lint.program.catalogue import CONTAINER, OUTSIDE, Named
+from holdfast.lint.program.functions import children, only_looks
+from holdfast.lint.program.modules import Module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Value
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Value
 
 _LONGEST_WORD = 24
 

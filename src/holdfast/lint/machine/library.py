@@ -11,8 +11,14 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint import catalogue, closers, reflection
-from holdfast.lint.catalogue import (
+from holdfast.lint.events import Argument, Call
+from holdfast.lint.machine import closers, reflection
+from holdfast.lint.machine.expressions import element_key
+from holdfast.lint.machine.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
+from holdfast.lint.machine.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
+from holdfast.lint.machine.views import CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
+from holdfast.lint.program import catalogue
+from holdfast.lint.program.catalogue import (
     CONTAINER,
     FUTURE,
     MAKERS,
@@ -22,17 +28,12 @@ from holdfast.lint.catalogue import (
     Kind,
     Named,
 )
-from holdfast.lint.events import Argument, Call
-from holdfast.lint.expressions import element_key
-from holdfast.lint.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
-from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
-from holdfast.lint.views import CLOSED, TRUE, VIEW_METHODS, VIEWERS, Views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holdfast.lint.state import State
-    from holdfast.lint.things import Value
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.machine.things import Value
 
 # A stranger with such a name may well wait for the processes that it is given.
 MAY_JOIN = re.compile(

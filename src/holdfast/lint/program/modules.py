@@ -22,7 +22,7 @@ from holdfast.findings import Place
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.lint.relevance import Worth
+    from holdfast.lint.program.relevance import Worth
 
 
 _Shared = TypeVar("_Shared")

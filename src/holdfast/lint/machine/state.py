@@ -12,16 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.lint.catalogue import KEEPS_ARGUMENTS
-from holdfast.lint.functions import facts
-from holdfast.lint.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
+from holdfast.lint.machine.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
+from holdfast.lint.program.catalogue import KEEPS_ARGUMENTS
+from holdfast.lint.program.functions import facts
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable, Iterator
 
-    from holdfast.lint.modules import Module
-    from holdfast.lint.things import Value
+    from holdfast.lint.machine.things import Value
+    from holdfast.lint.program.modules import Module
 
 # What may be said of a process, an executor, a pool. "told": it has been waited for by a message
 # (an event, a queue), so it has probably done its work. "unsure": something that the checker does

@@ -12,25 +12,25 @@ import ast
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from holdfast.lint import catalogue
-from holdfast.lint.base import BUDGET, BudgetError, Frame
-from holdfast.lint.calls import decorators
-from holdfast.lint.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
-from holdfast.lint.closers import closed_with
-from holdfast.lint.conditions import (
+from holdfast.lint.events import Call
+from holdfast.lint.machine.base import BUDGET, BudgetError, Frame
+from holdfast.lint.machine.calls import decorators
+from holdfast.lint.machine.closers import closed_with
+from holdfast.lint.machine.conditions import (
     Conditions,
     expects_failure,
     functions_called_last,
     is_main_block,
 )
-from holdfast.lint.events import Call
-from holdfast.lint.expressions import as_key, element_key
-from holdfast.lint.functions import all_arguments, facts
-from holdfast.lint.modules import Module, absolute_name
-from holdfast.lint.state import ENDED, KILLED, PLAIN, State
-from holdfast.lint.things import NOTHING, Class, Function, Refs, Thing
-from holdfast.lint.views import CLOSED, TRUE
-from holdfast.lint.ways import Flow, fewer, merged
+from holdfast.lint.machine.expressions import as_key, element_key
+from holdfast.lint.machine.state import ENDED, KILLED, PLAIN, State
+from holdfast.lint.machine.things import NOTHING, Class, Function, Refs, Thing
+from holdfast.lint.machine.views import CLOSED, TRUE
+from holdfast.lint.machine.ways import Flow, fewer, merged
+from holdfast.lint.program import catalogue
+from holdfast.lint.program.catalogue import CONTEXTS, INSTANCE, MAKERS, OUTSIDE, Named
+from holdfast.lint.program.functions import all_arguments, facts
+from holdfast.lint.program.modules import Module, absolute_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,9 +58,6 @@ class Machine(Conditions):
         state.frames[frame.number] = {}
         self._enter(frame)
         self.state = state
-        if not self.silent:
-            for rule in self.listeners["on_module"]:
-                self.tell(rule.on_module(module, self))  # type: ignore[arg-type]
         self.last = functions_called_last(module)
         try:
             flow = self.run(module.tree.body, [state])

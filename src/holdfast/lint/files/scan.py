@@ -13,8 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from holdfast.lint.catalogue import STAR_NAMES
-from holdfast.lint.modules import START_METHOD, UnreadableError, forks, hinted, read
+from holdfast.lint.program.catalogue import STAR_NAMES
+from holdfast.lint.program.modules import START_METHOD, UnreadableError, forks, hinted, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

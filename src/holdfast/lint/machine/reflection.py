@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.lint.catalogue import OUTSIDE
-from holdfast.lint.things import NOTHING, Const, Refs, Thing
+from holdfast.lint.machine.things import NOTHING, Const, Refs, Thing
+from holdfast.lint.program.catalogue import OUTSIDE
 
 if TYPE_CHECKING:
-    from holdfast.lint.catalogue import Named
     from holdfast.lint.events import Call
-    from holdfast.lint.library import Library
-    from holdfast.lint.state import State
+    from holdfast.lint.machine.library import Library
+    from holdfast.lint.machine.state import State
+    from holdfast.lint.program.catalogue import Named
 
 
 def attribute_of(machine: Library, name: Named, call: Call, state: State) -> Refs:

@@ -7,7 +7,7 @@ import bisect
 import functools
 from typing import TYPE_CHECKING
 
-from holdfast.lint.functions import children
+from holdfast.lint.program.functions import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""The machine that follows a program on paper: see `holdfast.lint`."""
