@@ -141,3 +141,28 @@ def test_flake8_hears_the_same(folder):
     assert (line, column) == (2, 17)
     assert message.startswith("HF101 inline-args: ")
     assert list(Plugin(ast.parse("x"), "app.py", ["x\n"]).run()) == []
+
+
+READER = """\
+from multiprocessing.shared_memory import SharedMemory
+
+class Reader:
+    def start(self):
+        self.shm = SharedMemory(name="camera")
+        print(bytes(self.shm.buf[:5]))
+"""
+WRITER = """\
+from multiprocessing.shared_memory import SharedMemory
+
+shm = SharedMemory(name="camera", create=True, size=64)
+shm.unlink()
+"""
+
+
+@pytest.mark.parametrize(("writer", "codes"), [("", ["HF304"]), (WRITER, [])])
+def test_a_name_that_no_other_file_knows_is_another_programs(tmp_path, writer, codes):
+    reader = tmp_path / "reader.py"
+    reader.write_text(READER)
+    (tmp_path / "writer.py").write_text(writer)
+    found = check_paths([str(reader), str(tmp_path / "writer.py")], Options(target=(3, 12)))
+    assert [each.code for each in found.report.findings] == codes

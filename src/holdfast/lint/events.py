@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.lint.machine.state import Handed, Spot, State
     from holdfast.lint.machine.things import Class, Function, Refs, Thing
     from holdfast.lint.options import Options
-    from holdfast.lint.program.modules import Module
+    from holdfast.lint.program.modules import Module, Project
 
 
 class Argument(NamedTuple):
@@ -92,6 +92,7 @@ class Scene(Protocol):
 
     module: Module
     options: Options
+    project: Project
     state: State
     # Whether the user or the program says how processes are started.
     method_said: bool

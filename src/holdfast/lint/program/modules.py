@@ -229,6 +229,14 @@ def _everything(number: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _read_or_nothing(file: str) -> bytes:
+    """The same; of a file that cannot be read, nothing: it is told when it is that file's turn."""
+    try:
+        return read(file)
+    except UnreadableError:
+        return b""
+
+
 class Project:
     """The modules that have been read, each once.
 
@@ -297,6 +305,13 @@ class Project:
         self._uses.setdefault(of.path, set()).add(path)
         return self._load(path)
 
+    def is_only_in(self, of: Module, text: str) -> bool:
+        """Whether no other file of the project says this; False if no others were looked at."""
+        others = [path for path, matters in self._matters.items() if matters and path != of.path]
+        self._uses.setdefault(of.path, set()).update(others)
+        word = text.encode()
+        return bool(self._matters) and not any(word in _read_or_nothing(path) for path in others)
+
     def _may_matter(self, path: str) -> bool:
         """Whether a file has something to do with processes, or passes on what has."""
         known = self._matters.get(path)
@@ -307,10 +322,7 @@ class Project:
 
     @staticmethod
     def _hinted(path: str) -> bool:
-        try:
-            return hinted(read(path))
-        except UnreadableError:
-            return False
+        return hinted(_read_or_nothing(path))
 
     def used_by(self, module: Module) -> tuple[str, ...]:
         """The files that a module imports, and those that these import, as far as was looked."""

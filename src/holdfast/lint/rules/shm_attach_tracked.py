@@ -3,7 +3,8 @@
 ## What it does
 
 Finds `SharedMemory(name)` without `track=False` in a program that creates no segment, unlinks none
-and is no child of the one that does.
+and is no child of the one that does. In a function, only if its name is a text that no other file
+of the project has: there another program must know it.
 
 ## Why is this bad?
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.findings import Finding
-    from holdfast.lint.events import Call, Scene
+    from holdfast.lint.events import Argument, Call, Scene
 
 _OWNS = re.compile(r"create\s*=\s*(?!False)|\bunlink\b|\bunregister\b|ShareableList\(\s*\[")
 TRACK_SINCE = (3, 13)
@@ -74,7 +75,7 @@ class ShmAttachTracked(Rule):
             return
         if scene.options.platform == "win32" or _OWNS.search(scene.module.text):
             return
-        outermost = scene.spots(call.node)[0]
+        started = not scene.spots(call.node)[0].function
         text = "a SharedMemory" if call.name == "mp.SharedMemory" else "a ShareableList"
         if scene.options.target >= TRACK_SINCE and call.name == "mp.SharedMemory":
             advice = "attach it with track=False"
@@ -90,5 +91,14 @@ class ShmAttachTracked(Rule):
             "under the others when the program ends",
             fix=advice,
             subject=Subject("SharedMemory", text, (scene.module.segment(name.node),)),
-            confidence="low" if outermost.function else "medium",
+            confidence="medium" if started or _is_agreed(name, scene) else "low",
         )
+
+
+def _is_agreed(name: Argument, scene: Scene) -> bool:
+    """Whether the name is a text that no other file of the project knows: another program does."""
+    texts = [each.value for each in name.refs if isinstance(each, Const)]
+    return len(texts) == len(name.refs) == 1 and all(
+        isinstance(text, str) and text and scene.project.is_only_in(scene.module, text)
+        for text in texts
+    )
