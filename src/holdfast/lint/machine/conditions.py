@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from holdfast.lint.machine.calls import Calls
 from holdfast.lint.machine.state import ENDED, truths
 from holdfast.lint.machine.things import NOTHING, Const, Refs, Thing
-from holdfast.lint.program.functions import nodes_of
+from holdfast.lint.machine.ways import merged
+from holdfast.lint.program.functions import nodes_of, only_looks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ class Conditions(Calls):
 
     def branch(self, test: ast.expr, state: State) -> tuple[State | None, State | None]:
         """The states in which a condition holds and does not hold; None where that cannot be."""
+        if isinstance(test, ast.BoolOp) and not all(map(only_looks, test.values)):
+            return self._one_by_one(test, state)
         refs = self.eval(test, state)
         self.temporaries[-1].clear()
         if state.dead:
@@ -48,6 +51,21 @@ class Conditions(Calls):
             if at is not None:
                 self.learn(test, outcome, at)
         return yes, no
+
+    def _one_by_one(self, test: ast.BoolOp, state: State) -> tuple[State | None, State | None]:
+        """`x and (y := f())`: each part is evaluated only if those before have not decided."""
+        ends = isinstance(test.op, ast.Or)  # what decides
+        decided: list[State] = []
+        at: State | None = state
+        for each in test.values:
+            if at is None:
+                break
+            yes, no = self.branch(each, at)
+            end, at = (yes, no) if ends else (no, yes)
+            if end is not None:
+                decided.append(end)
+        end = merged(decided) if decided else None
+        return (end, at) if ends else (at, end)
 
     def _decided(self, test: ast.expr, refs: Refs, state: State) -> set[bool]:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):

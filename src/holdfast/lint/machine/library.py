@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from holdfast.lint.events import Argument, Call
-from holdfast.lint.machine import closers, reflection
+from holdfast.lint.machine import closers, reflection, weak
 from holdfast.lint.machine.expressions import element_key
 from holdfast.lint.machine.state import ALIVE, ENDED, KILLED, NEW, RUNNING, TOLD, UNSURE, Handed
 from holdfast.lint.machine.things import NOTHING, Bound, Const, Function, Refs, Thing, only_name
@@ -790,6 +790,7 @@ _METHODS: dict[str, Callable[[Any, Thing, Call, State], Refs]] = {
     "view": Library.method_of_view,
     "thread": Library.method_of_thread,
     "packer": Library.method_of_packer,
+    "weak": weak.method,
     "mapping": Library.method_of_segment,
     "container": Library.method_of_container,
 }

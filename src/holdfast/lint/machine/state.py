@@ -35,7 +35,7 @@ ALIVE = frozenset({RUNNING, TOLD, KILLED, UNSURE})
 _LASTING = {"process", "pool"}
 
 # Roles of things that no library has made.
-PLAIN = {"container", "instance", "outside", "partial"}
+PLAIN = {"container", "instance", "outside", "partial", "weak"}
 
 # Variables, attributes or elements.
 Names = dict[str, Refs]

@@ -449,6 +449,8 @@ class Machine(Conditions):
         for owner in owners:
             if not isinstance(owner, Thing):
                 state.escape(refs)
+            elif owner.kind.role == "weak":
+                continue  # it keeps nothing
             elif key and owner.kind.role == "container":
                 self.replaced |= state.get(owner, key)
                 state.put(owner, key, refs)

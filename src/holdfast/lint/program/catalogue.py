@@ -60,6 +60,8 @@ MAKERS = {
     "futures.ProcessPoolExecutor": Kind("ProcessPoolExecutor", "executor"),
     "loky.get_reusable_executor": Kind("ReusablePoolExecutor", "executor"),
     "struct.Struct": Kind("Struct", "packer"),
+    "weakref.WeakValueDictionary": Kind("WeakValueDictionary", "weak"),
+    "weakref.WeakSet": Kind("WeakSet", "weak"),
     "mmap.mmap": Kind("mmap", "mapping"),
     "threading.Thread": Kind("Thread", "thread"),
     "threading.Timer": Kind("Thread", "thread"),

@@ -164,17 +164,29 @@ def _imported(module: Module, project: Project, depth: int) -> set[str]:
 
 
 def _renamed(module: Module, imported: set[str]) -> set[str]:
-    """The names that the module itself gives to what it has of libraries: `V = mp.Value`."""
+    """The names that the module itself gives to what it has of libraries: `V = mp.Value`.
+
+    Also several at once: `P, V = mp.Process, mp.Value`.
+    """
 
     def has_library(text: str) -> bool:
         return _has_library(text) or not imported.isdisjoint(_WORD.findall(text))
 
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    for node in module.tree.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs += zip(target.elts, node.value.elts, strict=False)
+            else:
+                pairs.append((target, node.value))
     return {
         target.id
-        for node in module.tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Name))
-        for target in node.targets
-        if isinstance(target, ast.Name) and has_library(module.segment(node.value))
+        for target, value in pairs
+        if isinstance(target, ast.Name)
+        and isinstance(value, (ast.Attribute, ast.Name))
+        and has_library(module.segment(value))
     }
 
 
