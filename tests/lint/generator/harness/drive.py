@@ -56,25 +56,40 @@ def run(name, write):
     os._exit(0)
 
 
-def share_forkserver(names):
-    """Start one forkserver for all programs that want one; its process id."""
-    texts = (pathlib.Path(f"{name}.py").read_text() for name in names)
-    if not any("forkserver" in text for text in texts):
-        return None
-    import multiprocessing
-    from multiprocessing import forkserver
+class SharedForkserver:
+    """One forkserver for all programs that want one.
 
-    server = forkserver._forkserver
-    server.set_forkserver_preload(["targets", "multiprocessing.managers"])
-    server.ensure_running()
-    pid = server._forkserver_pid
-    server.ensure_running = lambda: None  # it is no child of the programs that ask
-    multiprocessing.context._default_context._actual_context = None  # theirs to set
-    return pid
+    It dies when a program is ended in the middle of asking it (what it then reads is no request),
+    so it is looked after before each of them.
+    """
+
+    def __init__(self):
+        import multiprocessing
+        from multiprocessing import forkserver
+
+        self._server = server = forkserver._forkserver
+        server.set_forkserver_preload(["targets", "multiprocessing.managers"])
+        self._ensure_running = server.ensure_running
+        server.ensure_running = lambda: None  # it is no child of the programs that ask
+        self.look_after()
+        multiprocessing.context._default_context._actual_context = None  # theirs to set
+
+    def look_after(self):
+        """Start it if it does not run."""
+        self._ensure_running()
+
+    def end(self):
+        """End it, and whoever it has started for a program that is gone."""
+        end_with_children(self._server._forkserver_pid)
 
 
-def end_forkserver(pid):
-    """End it, and whoever it has started for a program that is gone."""
+def wants_forkserver(names):
+    """Whether any of the programs does."""
+    return any("forkserver" in pathlib.Path(f"{name}.py").read_text() for name in names)
+
+
+def end_with_children(pid):
+    """End a child and its children."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for each in (*children, pid):
         try:
@@ -103,8 +118,10 @@ def main(seconds, names):
     # One tracker for all programs: their own would be killed with them, and the names of their
     # semaphores would stay for ever.
     resource_tracker.ensure_running()
-    server = share_forkserver(names)
+    server = SharedForkserver() if wants_forkserver(names) else None
     for name in names:
+        if server is not None:
+            server.look_after()
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -123,7 +140,7 @@ def main(seconds, names):
             why = f"died of signal {os.WTERMSIG(status)}"
         print(json.dumps({"name": name, "why": why}), flush=True)
     if server is not None:
-        end_forkserver(server)
+        server.end()
 
 
 if __name__ == "__main__":
