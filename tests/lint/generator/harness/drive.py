@@ -7,6 +7,7 @@ One line of JSON for each program: its name, and why it is faulty; "" if it is n
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -78,25 +79,26 @@ class SharedForkserver:
         """Start it if it does not run."""
         self._ensure_running()
 
-    def end(self):
-        """End it, and whoever it has started for a program that is gone."""
-        end_with_children(self._server._forkserver_pid)
-
 
 def wants_forkserver(names):
     """Whether any of the programs does."""
     return any("forkserver" in pathlib.Path(f"{name}.py").read_text() for name in names)
 
 
-def end_with_children(pid):
-    """End a child and its children."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for each in (*children, pid):
-        try:
-            os.kill(int(each), signal.SIGKILL)
-        except ProcessLookupError:  # it has come to its end meanwhile
-            pass
-    os.waitpid(pid, 0)
+def adopt_orphans():
+    """Whoever loses its parent, a forkserver that has died, becomes a child of this process."""
+    set_child_subreaper = 36  # from sys/prctl.h
+    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_children(but):
+    """End all children, and theirs; but one, which ends by itself."""
+    own = pathlib.Path(f"/proc/self/task/{os.getpid()}/children")
+    while others := {int(each) for each in own.read_text().split()} - {but}:
+        for each in others:
+            os.kill(each, signal.SIGKILL)
+            os.waitpid(each, 0)  # its children are ours now
 
 
 def main(seconds, names):
@@ -118,6 +120,7 @@ def main(seconds, names):
     # One tracker for all programs: their own would be killed with them, and the names of their
     # semaphores would stay for ever.
     resource_tracker.ensure_running()
+    adopt_orphans()
     server = SharedForkserver() if wants_forkserver(names) else None
     for name in names:
         if server is not None:
@@ -139,8 +142,7 @@ def main(seconds, names):
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
             why = f"died of signal {os.WTERMSIG(status)}"
         print(json.dumps({"name": name, "why": why}), flush=True)
-    if server is not None:
-        server.end()
+    end_children(but=resource_tracker._resource_tracker._pid)
 
 
 if __name__ == "__main__":
