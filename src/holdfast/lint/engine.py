@@ -71,14 +71,14 @@ def _follow_all(module: Module, machine: Machine, unfinished: list[str]) -> None
         machine.abandon()
         unfinished.append("the module itself")
     machine.load(module)
-    receivers = _Receivers(machine)
+    entries = _Entries(machine)
     for function, cls in relevance.of(module, machine.project).functions:
-        if not receivers.follow(function, cls):
+        if not entries.follow(function, cls):
             unfinished.append(function.name)
 
 
-class _Receivers:
-    """The objects whose methods are followed, as their constructors have left them."""
+class _Entries:
+    """Follows functions by themselves; methods on objects as their constructors leave them."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.lint.program.catalogue import STAR_NAMES
-from holdfast.lint.program.modules import START_METHOD, UnreadableError, forks, hinted, read
+from holdfast.lint.program.modules import (
+    START_METHOD,
+    UnreadableError,
+    forks,
+    hinted,
+    read,
+    read_or_nothing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -102,7 +109,7 @@ class Scanner:
                 continue
             lines = list(_import_lines(data))
             imports = b" ".join([part for line in lines for part in line])
-            hint = _hinted(imports, data)
+            hint = _may_hold(imports, data)
             if hint and b"set_start_method" in data and "test" not in file.lower():
                 found.methods.update(each[1].decode() for each in START_METHOD.finditer(data))
             names = library_names(lines) if hint else set[bytes]()
@@ -134,7 +141,7 @@ class Scanner:
         return found
 
 
-def _hinted(imports: bytes, data: bytes) -> bool:
+def _may_hold(imports: bytes, data: bytes) -> bool:
     """Whether a file may hold a hazard by itself: what it imports says so, or it forks.
 
     All that it says is asked only if it imports what has processes under some other name.
@@ -166,10 +173,7 @@ def follow(looked: Looked, ask: Callable[[Offers], dict[str, set[bytes]]]) -> li
 
 def _built_on(file: str, names: set[bytes]) -> set[bytes]:
     """The classes of a file that inherit from what it imports."""
-    try:
-        data = read(file) if names else b""
-    except UnreadableError:
-        return set()
+    data = read_or_nothing(file) if names else b""
     words = _any_of(names) if data else None
     return {
         name for name, bases in _HEIR.findall(data) if words is not None and words.search(bases)
@@ -184,10 +188,7 @@ def merge(into: Offers, more: Offers) -> None:
 
 
 def _mentioned(file: str, names: set[bytes]) -> set[bytes]:
-    try:
-        data = read(file) if names else b""
-    except UnreadableError:
-        return set()
+    data = read_or_nothing(file) if names else b""
     return {each for each in names if each in data}
 
 

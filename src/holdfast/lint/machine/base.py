@@ -155,6 +155,10 @@ class Base:
         """What an expression may stand for."""
         _not_here(node, state)
 
+    def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
+        """Follow the body of a function; each way out with what it returns."""
+        _not_here(function, state)
+
     def assign(self, target: ast.expr, refs: Refs, state: State) -> None:
         """Assign to a name, attribute, element or several of them."""
         _not_here(target, refs, state)

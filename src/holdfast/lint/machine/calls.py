@@ -39,11 +39,6 @@ _NOT_FOLLOWED = {"contextlib.contextmanager", "contextlib.asynccontextmanager"}
 class Calls(Pruning):
     """The part of the machine that follows calls."""
 
-    def run_body(self, function: Function, state: State) -> list[tuple[State, Refs]]:
-        """Follow the body of a function; each way out with what it returns."""
-        # Abstract: statements are the machine's, which builds on this part and is alone ever made.
-        raise NotImplementedError(function, state)
-
     # ---- finding out who is called --------------------------------------------------------------
 
     def visit_call(self, node: ast.Call, state: State) -> Refs:

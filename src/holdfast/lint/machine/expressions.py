@@ -19,7 +19,7 @@ from holdfast.lint.program.functions import children, only_looks
 from holdfast.lint.program.modules import Module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from holdfast.lint.machine.state import State
     from holdfast.lint.machine.things import Value
@@ -49,10 +49,6 @@ class Expressions(Base):
             if isinstance(child, ast.expr):
                 self.eval(child, state)
         return NOTHING
-
-    def eval_each(self, nodes: Sequence[ast.expr], state: State) -> list[Refs]:
-        """What each of several expressions may stand for, evaluated in order."""
-        return [self.eval(node, state) for node in nodes]
 
     # ---- names and attributes -------------------------------------------------------------------
 

@@ -74,12 +74,6 @@ VIEW = Kind("array", "view")
 PROXY = Kind("proxy", "proxy")
 FUTURE = Kind("future", "future")
 
-# What a manager's methods return: proxies of these.
-PROXY_MAKERS = {
-    "dict", "list", "Namespace", "Value", "Array", "Queue", "JoinableQueue", "Lock", "RLock",
-    "Event", "Semaphore", "BoundedSemaphore", "Condition", "Barrier", "Pool",
-}  # fmt: skip
-
 # Libraries with multiprocessing's interface; all others are strangers.
 LIBRARIES = {
     "multiprocessing": "multiprocessing",
@@ -144,12 +138,6 @@ FORGETFUL_BUILTINS = {
     "hash", "type", "callable", "hasattr", "any", "all", "sum", "format", "ascii", "range",
     "round", "abs", "divmod", "bytes", "bytearray", "ord", "chr", "hex", "bin", "help", "input",
     "open", "delattr", "dir", "exit", "quit",
-}  # fmt: skip
-
-# Builtins whose result holds (or passes on) what they are given.
-HOLDING_BUILTINS = {
-    "list", "tuple", "set", "frozenset", "sorted", "reversed", "zip", "enumerate", "iter", "dict",
-    "map", "filter", "next", "min", "max", "memoryview", "vars", "getattr",
 }  # fmt: skip
 
 

@@ -229,7 +229,7 @@ def _everything(number: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _read_or_nothing(file: str) -> bytes:
+def read_or_nothing(file: str) -> bytes:
     """The same; of a file that cannot be read, nothing: it is told when it is that file's turn."""
     try:
         return read(file)
@@ -310,7 +310,7 @@ class Project:
         others = [path for path, matters in self._matters.items() if matters and path != of.path]
         self._uses.setdefault(of.path, set()).update(others)
         word = text.encode()
-        return bool(self._matters) and not any(word in _read_or_nothing(path) for path in others)
+        return bool(self._matters) and not any(word in read_or_nothing(path) for path in others)
 
     def _may_matter(self, path: str) -> bool:
         """Whether a file has something to do with processes, or passes on what has."""
@@ -322,7 +322,7 @@ class Project:
 
     @staticmethod
     def _hinted(path: str) -> bool:
-        return hinted(_read_or_nothing(path))
+        return hinted(read_or_nothing(path))
 
     def used_by(self, module: Module) -> tuple[str, ...]:
         """The files that a module imports, and those that these import, as far as was looked."""
@@ -423,12 +423,3 @@ def absolute_name(node: ast.ImportFrom, of: Module) -> str:
     parts = of.package.split(".") if of.package else []
     keep = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
     return ".".join([*keep, *([node.module] if node.module else [])])
-
-
-def stored_names(node: ast.AST) -> set[str]:
-    """All names that are bound somewhere below a node."""
-    return {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del))
-    }
