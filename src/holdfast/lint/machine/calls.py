@@ -19,6 +19,7 @@ from holdfast.lint.machine.library import PARTIAL
 from holdfast.lint.machine.pruning import Pruning
 from holdfast.lint.machine.state import ALIVE, ENDED, NEW, RUNNING
 from holdfast.lint.machine.things import NOTHING, Bound, Class, Function, Refs, Thing
+from holdfast.lint.machine.ways import merged
 from holdfast.lint.program.catalogue import CONTAINER, INSTANCE, MAKERS, OUTSIDE, Named
 from holdfast.lint.program.functions import all_arguments, facts, reads
 
@@ -331,24 +332,17 @@ class Calls(Pruning):
         self.temporaries.append([])
         try:
             ways = self.run_body(frame.function, state)
-            ends: State | None = None
-            result: set[Value] = set()
             for at, refs in ways:
                 self.leave(frame, at, refs)
-                result |= refs
-                if ends is None:
-                    ends = at
-                else:
-                    ends.merge(at)
         finally:
             self.stack.pop()
             self.temporaries.pop()
             self.held_by_with = held
-        if ends is None:
+        if not ways:
             state.dead = True
             return NOTHING
-        state.become(ends)
-        return frozenset(result)
+        state.become(merged([at for at, _ in ways]))
+        return NOTHING.union(*(refs for _, refs in ways))
 
     def leave(self, frame: Frame, state: State, refs: Refs) -> None:
         """A function returns: its variables go, unless something closes over them."""
